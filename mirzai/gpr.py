@@ -80,7 +80,7 @@ class GPR(SpectralRegressor):
         seed:int=0 # of the subsets
     ): store_attr()
 
-# %% ../nbs/06_gpr.ipynb #c68addc7
+# %% ../nbs/06_gpr.ipynb #6d8589a6
 @patch
 def _fit(self:GPR, X, t, valid):
     if len(X)<2: raise ValueError('GPR needs at least 2 samples, not 1 sample')
@@ -88,15 +88,20 @@ def _fit(self:GPR, X, t, valid):
         warnings.warn(f'GPR: {self.max_samples} of {len(X)} samples used (max_samples)')
         keep = np.random.default_rng(self.seed).permutation(len(X))[:self.max_samples]
         X,t = X[keep], t[keep]
-    self.mean_,self.sd_ = t.mean(), t.std() or 1.
-    t = (t-self.mean_)/self.sd_
     few = np.random.default_rng(self.seed).permutation(len(X))[:self.tune_samples]
-    tried = [(*tune([v[few] for v in self._look(X, w)], t[few]), w) for w in self.windows]
+    tf = (t[few]-t.mean())/(t.std() or 1.)
+    tried = [(*tune([v[few] for v in self._look(X, w)], tf), w) for w in self.windows]
     self.theta_,_,self.window_ = min(tried, key=lambda o: o[1])
+    self._condition(X, t)
+
+@patch
+def _condition(self:GPR, X, t):
+    "Weights on the training samples, for the hyperparameters at hand"
+    self.train_,self.target_,self.mean_,self.sd_ = X, t, t.mean(), t.std() or 1.
     self.views_ = self._look(X, self.window_)
-    D = [cdist(v, v, 'sqeuclidean') for v in self.views_]
-    self._chol = cho_factor(self._kernel(D)+(np.exp(self.theta_[-1])+1e-8)*np.eye(len(t)), lower=True)
-    self.alpha_ = cho_solve(self._chol, t)
+    K = self._kernel([cdist(v, v, 'sqeuclidean') for v in self.views_])
+    self._chol = cho_factor(K+(np.exp(self.theta_[-1])+1e-8)*np.eye(len(t)), lower=True)
+    self.alpha_ = cho_solve(self._chol, (t-self.mean_)/self.sd_)
 
 # %% ../nbs/06_gpr.ipynb #f03f1132
 @patch

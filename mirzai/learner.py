@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['RECIPES', 'SMALL', 'cnn_learner', 'triangle', 'KeepBest', 'recipe_for', 'seeded', 'CNNRegressor']
 
-# %% ../nbs/09_learner.ipynb #9c29ac5a
+# %% ../nbs/09_learner.ipynb #26b834d4
 import numpy as np, pandas as pd, torch
 from torch import nn
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from fastai.callback.tracker import TrackerCallback
 from fastcore.basics import patch, store_attr, noop
 from sklearn.utils.validation import check_is_fitted
 from .library import MirzaiError, SpectralLibrary
-from .network import KexCNN, Preprocess, SpectralNet, NetRegressor, paper_init
+from .network import LEAST, KexCNN, Preprocess, SpectralNet, NetRegressor, paper_init
 from .datablock import spectral_dls, Augment, Standardise
 
 # %% ../nbs/09_learner.ipynb #d69f11df
@@ -67,12 +67,12 @@ class KeepBest(TrackerCallback):
         if self.state: self.learn.model.load_state_dict(self.state)
         super().after_fit()
 
-# %% ../nbs/09_learner.ipynb #25e351df
+# %% ../nbs/09_learner.ipynb #2c20697b
 RECIPES = dict(
-    small=dict(epochs=60, lr=3e-3, bs=32, wd=.05, dropout=.2, mixup=1., deriv=1, window=21, schedule='one-cycle', nets=2,
+    small=dict(epochs=120, lr=3e-3, bs=32, wd=.05, dropout=.2, mixup=1., deriv=1, window=21, pool=2, schedule='one-cycle', nets=2,
                augment=dict(offset=.05, slope=.05, gain=.1, shift=2., noise=.002)),
-    large=dict(epochs=20, lr=1e-2, bs=128, wd=.01, dropout=.2, mixup=0, deriv=0, window=11, schedule='one-cycle', nets=1, augment={}),
-    paper=dict(epochs=201, lr=1e-3, bs=32, wd=0., dropout=.4, mixup=0, deriv=0, window=11, schedule='cyclic', nets=1, augment={}))
+    large=dict(epochs=20, lr=1e-2, bs=128, wd=.01, dropout=.2, mixup=0, deriv=0, window=11, pool=1, schedule='one-cycle', nets=1, augment={}),
+    paper=dict(epochs=201, lr=1e-3, bs=32, wd=0., dropout=.4, mixup=0, deriv=0, window=11, pool=1, schedule='cyclic', nets=1, augment={}))
 SMALL = 5000   # samples below which the small recipe is used
 
 def recipe_for(n:int, # training samples
@@ -112,14 +112,15 @@ class CNNRegressor(NetRegressor):
         if self.recipe not in RECIPES: raise MirzaiError(f'CNNRegressor: recipe {self.recipe!r} is not known: use one of {", ".join(RECIPES)}')
         return RECIPES[self.recipe] | {k:v for k,v in changes.items() if v is not None}
 
-# %% ../nbs/09_learner.ipynb #6e6050d6
+# %% ../nbs/09_learner.ipynb #27cd9674
 @patch
 def _fit(self:CNNRegressor, X, t, valid):
     if len(X)<4: raise MirzaiError(f'CNNRegressor: {len(X)} samples are too few for batches: give at least 4')
     r = self.recipe_ = self._recipe(len(X))
     if r['schedule']=='cyclic' and valid is None: raise MirzaiError('CNNRegressor: the paper recipe stops on validation data: give valid=...')
     self.mean_,self.sd_ = t.mean(), t.std() or 1.
-    self.pre_ = Preprocess(X.shape[1], r['deriv'], r['window']).learn(torch.from_numpy(X)[:, None])
+    if X.shape[1]//r['pool']<LEAST: r['pool'] = 1   # too few points to spare any
+    self.pre_ = Preprocess(X.shape[1], r['deriv'], r['window'], r['pool']).learn(torch.from_numpy(X)[:, None])
     self.learners_ = [self._train(X, t, valid, 1000*self.seed+i) for i in range(r['nets'])]
     self.net_ = SpectralNet(self.pre_, [l.model for l in self.learners_], self.mean_, self.sd_).eval()
 
@@ -129,7 +130,7 @@ def _library(self:CNNRegressor, X, t):
     w = self.wavenumbers_ if self.wavenumbers_ is not None else np.arange(X.shape[1])
     return SpectralLibrary(X, w, pd.DataFrame({'t': (t-self.mean_)/self.sd_}))
 
-# %% ../nbs/09_learner.ipynb #efeac5ed
+# %% ../nbs/09_learner.ipynb #e78849eb
 @patch
 def _train(self:CNNRegressor, X, t, valid, seed)->Learner:
     "One network"
@@ -137,7 +138,7 @@ def _train(self:CNNRegressor, X, t, valid, seed)->Learner:
     with seeded(seed):
         tfms = [Augment(**r['augment'])]*bool(r['augment']) + [Standardise(self.pre_)]
         dls = spectral_dls(self._library(X, t), valid and self._library(*valid), 't', r['bs'], tfms)
-        learn = cnn_learner(dls, X.shape[1], r['dropout'], r['wd'], cbs=[MixUp(r['mixup'])]*bool(r['mixup']))
+        learn = cnn_learner(dls, X.shape[1]//r['pool'], r['dropout'], r['wd'], cbs=[MixUp(r['mixup'])]*bool(r['mixup']))
         if not self.verbose: learn.remove_cb(ProgressCallback); learn.logger = noop
         if r['schedule']=='cyclic': paper_init(learn.model); learn.fit_cyclic(r['epochs'], high=r['lr'], cbs=[KeepBest(3, every=10)])
         else: learn.fit_one_cycle(r['epochs'], r['lr'])

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PROPERTIES', 'plot_style', 'model_colors', 'MirzaiError', 'some', 'Progress', 'property_info', 'SpectralLibrary',
-           'spectrum_axes', 'concat', 'from_spectra']
+           'panels', 'spectrum_axes', 'concat', 'from_spectra']
 
 # %% ../nbs/00_library.ipynb #b8294653
 import numpy as np, pandas as pd
@@ -103,13 +103,18 @@ plot_style = {'figure.figsize': (8, 3), 'figure.dpi': 90, 'axes.spines.top': Fal
               'axes.prop_cycle': plt.cycler(color=['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#000000'])} # Okabe-Ito
 model_colors = dict(plsr='#0072B2', gpr='#009E73', cnn='#D55E00')
 
-# %% ../nbs/00_library.ipynb #a7253967
+# %% ../nbs/00_library.ipynb #de391f61
+def panels(nrows:int=1, ncols:int=1, **kwargs): # one axes or an array of them
+    "matplotlib's `subplots` in the shared style"
+    plt.draw_if_interactive()   # loads the backend here: inside `rc_context` a notebook's switch to interactive would be undone
+    with plt.rc_context(plot_style): return plt.subplots(nrows, ncols, **({'layout': 'constrained'} | kwargs))[1]
+
+# %% ../nbs/00_library.ipynb #b1bc6d53
 def spectrum_axes(ax=None, # axes to draw on; default: new ones in the shared style
                   ylabel='absorbance' # what is drawn along the spectrum
                  ):
     "Axes on which wavenumbers fall from left to right"
-    if ax is None:
-        with plt.rc_context(plot_style): ax = plt.subplots(layout='constrained')[1]
+    if ax is None: ax = panels(layout='constrained')
     ax.set(xlabel='wavenumber (cm⁻¹)', ylabel=ylabel)
     if not ax.xaxis_inverted(): ax.invert_xaxis()
     return ax

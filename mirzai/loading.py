@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['SHORT_NAMES', 'UNITS', 'LIMESODA_MIR', 'load_sample', 'wavenumber_of', 'to_absorbance', 'check_absorbance',
-           'library_from_table', 'read_library', 'atomic', 'write_library', 'load_limesoda']
+           'library_from_table', 'read_library', 'atomic', 'check_output', 'output_folder', 'write_library',
+           'load_limesoda']
 
-# %% ../nbs/01_loading.ipynb #69a1fee2
-import csv, gzip, io, os, re, tempfile, warnings
+# %% ../nbs/01_loading.ipynb #d4020ddd
+import csv, gzip, io, os, re, shutil, tempfile, warnings
 import numpy as np, pandas as pd
 import pyarrow as pa, pyarrow.parquet as pq
 from contextlib import contextmanager
@@ -158,6 +159,34 @@ def atomic(path # the file to be written
         mask = os.umask(0); os.umask(mask); os.chmod(tmp, 0o666 & ~mask)   # mkstemp makes private files
         os.replace(tmp, path)
     finally: Path(tmp).unlink(missing_ok=True)
+
+# %% ../nbs/01_loading.ipynb #9d454fca
+def check_output(path, # the folder to be made
+                 marker:str # a file in it by which mirzai knows its own, such as `model.json`
+                )->Path:
+    "Refuse a place that is a file, or a folder with somebody else's files"
+    path = Path(path)
+    if path.exists() and not path.is_dir(): raise MirzaiError(f'{path}: is a file: choose another folder')
+    if path.is_dir() and any(path.iterdir()) and not (path/marker).is_file():
+        raise MirzaiError(f'{path}: holds files that mirzai did not write: choose an empty or a new folder')
+    return path
+
+@contextmanager
+def output_folder(path, # the folder to be made
+                  marker:str # as in `check_output`
+                 ): # a folder to write to
+    "Build a folder beside `path`, which takes its place when all went well"
+    path = check_output(path, marker)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tmp = Path(tempfile.mkdtemp(dir=path.parent, prefix=f'.{path.name}.'))
+    except OSError as e: raise MirzaiError(f'{path}: cannot be written ({e.strerror}): choose another place')
+    try:
+        yield tmp
+        tmp.chmod(0o755)
+        if path.exists(): shutil.rmtree(path)
+        os.replace(tmp, path)
+    finally: shutil.rmtree(tmp, ignore_errors=True)
 
 # %% ../nbs/01_loading.ipynb #8285ab2f
 def write_library(lib:SpectralLibrary,

@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['LEAST', 'n_after', 'KexCNN', 'paper_init', 'Preprocess', 'SpectralNet', 'predict_batches', 'NetRegressor']
 
-# %% ../nbs/07_network.ipynb #dcc0b892
+# %% ../nbs/07_network.ipynb #ff2d6fa1
 import numpy as np, torch, torch.nn.functional as F
 from torch import nn
+from fastcore.basics import patch
 from .library import MirzaiError
 from .transforms import SavitzkyGolay, SpectralRegressor
 
@@ -52,27 +53,27 @@ def paper_init(net:nn.Module)->nn.Module: # the same network
         if isinstance(m, nn.BatchNorm1d): nn.init.normal_(m.weight, 0, .02)
     return net
 
-# %% ../nbs/07_network.ipynb #6a1b6787
+# %% ../nbs/07_network.ipynb #a57f0bde
 class Preprocess(nn.Module):
     "SNV, derivative, standardisation: (n, 1, p) absorbance to (n, 1, p)"
     def __init__(self,
         n_wavenumbers:int, # p
         deriv:int=0, # order of the Savitzky-Golay derivative; 0: none
-        window:int=11 # points of its window
+        window:int=11, # points of its window
+        pool:int=1 # neighbouring points averaged at the end; the network then sees p//pool
     ):
         super().__init__()
-        self.deriv,self.h = deriv,window//2
+        self.deriv,self.h,self.pool = deriv,window//2,pool
         sg = SavitzkyGolay(window, max(deriv, 1), deriv).fit_transform(np.eye(window)).T
         self.register_buffer('sg', torch.from_numpy(np.ascontiguousarray(sg)).float())
-        self.register_buffer('mean', torch.zeros(n_wavenumbers)); self.register_buffer('sd', torch.ones(n_wavenumbers))
+        self.register_buffer('mean', torch.zeros(n_wavenumbers//pool)); self.register_buffer('sd', torch.ones(n_wavenumbers//pool))
 
     def snv(self, x): return (x-x.mean(-1, keepdim=True))/(x.std(-1, keepdim=True, correction=0)+1e-10)
-    def after_snv(self, z): return (self.derivative(z)-self.mean)/self.sd
+    def shrink(self, z): return F.avg_pool1d(z, self.pool) if self.pool>1 else z
+    def after_snv(self, z): return (self.shrink(self.derivative(z))-self.mean)/self.sd
     def forward(self, x): return self.after_snv(self.snv(x.as_subclass(torch.Tensor)))
 
-# %% ../nbs/07_network.ipynb #855adb80
-from fastcore.basics import patch
-
+# %% ../nbs/07_network.ipynb #c4ca63be
 @patch
 def derivative(self:Preprocess, z):
     "Savitzky-Golay along the last axis, ends as SciPy's `interp` mode"
@@ -83,7 +84,7 @@ def derivative(self:Preprocess, z):
 @patch
 def learn(self:Preprocess, X:torch.Tensor)->Preprocess: # (n, 1, p) absorbance of the training set
     "Take mean and spread of each wavenumber from the training set"
-    z = self.derivative(self.snv(X))
+    z = self.shrink(self.derivative(self.snv(X)))
     self.mean.copy_(z.mean((0, 1))); self.sd.copy_(z.std((0, 1), correction=0).clamp_min(1e-8))
     return self
 

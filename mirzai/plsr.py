@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['pls_path', 'stop_rule', 'PLSR']
 
-# %% ../nbs/05_plsr.ipynb #8858298f
+# %% ../nbs/05_plsr.ipynb #0b79611a
 import numpy as np
 import matplotlib.pyplot as plt
 from fastcore.basics import patch, store_attr
 from sklearn.model_selection import KFold
-from .library import MirzaiError, SpectralLibrary, spectrum_axes, plot_style
+from .library import MirzaiError, SpectralLibrary, spectrum_axes, panels
 from .transforms import SpectralRegressor, paper_pipeline, SavitzkyGolay
 
 # %% ../nbs/05_plsr.ipynb #7b07f194
@@ -103,13 +103,12 @@ def _cv_loss(self:PLSR, X, t, most):
 @patch
 def _predict(self:PLSR, X): return (X-self.mean_)@self.coef_ + self.intercept_
 
-# %% ../nbs/05_plsr.ipynb #e61c79d0
+# %% ../nbs/05_plsr.ipynb #cf54f252
 @patch
 def plot_validation(self:PLSR, ax=None):
     "Validation loss for each number of components, the chosen one marked"
     if self.valid_loss_ is None: raise MirzaiError('PLSR: n_components was given, so there is no validation curve')
-    if ax is None:
-        with plt.rc_context(plot_style): ax = plt.subplots(figsize=(5, 2.5))[1]
+    if ax is None: ax = panels(figsize=(5, 2.5))
     k = np.arange(1, len(self.valid_loss_)+1)
     ax.plot(k, np.sqrt(self.valid_loss_), '.-', lw=1)
     ax.axvline(self.n_components_, color='k', ls=':', label=f'{self.n_components_} chosen')

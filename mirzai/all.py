@@ -1,0 +1,14 @@
+"Everything public, for notebooks: `from mirzai.all import *`"
+from mirzai.library import *
+from mirzai.loading import *
+from mirzai.transforms import *
+from mirzai.metrics import *
+from mirzai.plsr import *
+from mirzai.gpr import *
+from mirzai.network import *
+from mirzai.datablock import *
+from mirzai.learner import *
+from mirzai.experiment import *
+from mirzai.attribution import *
+from mirzai.predictor import *
+from mirzai.report import *
