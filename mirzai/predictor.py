@@ -100,26 +100,28 @@ def save_model(model, # fitted on `lib`
         (tmp/'model.json').write_text(json.dumps(meta, indent=1))
     return Path(path)
 
-# %% ../nbs/13_predictor.ipynb #e1d18b23
+# %% ../nbs/13_predictor.ipynb #8929b7c4
 class Predictor:
     "A saved model, ready to predict"
     def __init__(self, model, meta:dict, typical): self.model,self.meta,self.typical = model,meta,typical
 
-    @classmethod
-    def load(cls, path # a folder written by `save_model`
-            )->'Predictor':
-        "Read and verify a model folder"
-        path = Path(path)
-        if not (path/'model.json').is_file(): raise MirzaiError(f'{path}: not a model folder (no model.json): give the folder that mirzai train wrote')
-        try: meta = json.loads((path/'model.json').read_text(encoding='utf-8'))
-        except ValueError as e: raise MirzaiError(f'{path/"model.json"}: damaged ({e}): copy the folder again')
-        if not isinstance(meta, dict) or meta.get('schema')!=SCHEMA or meta.get('kind') not in _UNPACK:
-            raise MirzaiError(f'{path/"model.json"}: not a model of layout {SCHEMA} that this version of mirzai reads: train it again or use the version that wrote it')
-        arrays = _weights(path/'weights.safetensors', meta)
-        typical = arrays.pop('_typical', None)
-        try: model = unpack(meta['kind'], arrays, meta['settings'], meta)
-        except (KeyError, TypeError, ValueError, RuntimeError, IndexError): raise MirzaiError(f'{path}: weights and settings do not fit together: copy the folder again')
-        return cls(model, meta, typical)
+# %% ../nbs/13_predictor.ipynb #eec56dd5
+@patch(cls_method=True)
+def load(cls:Predictor,
+         path # a folder written by `save_model`
+        )->Predictor:
+    "Read and verify a model folder"
+    path = Path(path)
+    if not (path/'model.json').is_file(): raise MirzaiError(f'{path}: not a model folder (no model.json): give the folder that mirzai train wrote')
+    try: meta = json.loads((path/'model.json').read_text(encoding='utf-8'))
+    except ValueError as e: raise MirzaiError(f'{path/"model.json"}: damaged ({e}): copy the folder again')
+    if not isinstance(meta, dict) or meta.get('schema')!=SCHEMA or meta.get('kind') not in _UNPACK:
+        raise MirzaiError(f'{path/"model.json"}: not a model of layout {SCHEMA} that this version of mirzai reads: train it again or use the version that wrote it')
+    arrays = _weights(path/'weights.safetensors', meta)
+    typical = arrays.pop('_typical', None)
+    try: model = unpack(meta['kind'], arrays, meta['settings'], meta)
+    except (KeyError, TypeError, ValueError, RuntimeError, IndexError): raise MirzaiError(f'{path}: weights and settings do not fit together: copy the folder again')
+    return cls(model, meta, typical)
 
 # %% ../nbs/13_predictor.ipynb #b7d5c5a4
 def _weights(path:Path, meta:dict)->dict:

@@ -1,0 +1,130 @@
+"The command end to end: run, data, train, predict, evaluate"
+import json, re, subprocess, sys
+import numpy as np, pandas as pd, pytest
+from pathlib import Path
+from mirzai.library import SpectralLibrary
+from mirzai.loading import read_library, write_library
+from mirzai.transforms import to_grid
+
+METRICS = ['r2', 'lccc', 'rmse', 'mae', 'mape', 'bias', 'rpd', 'rpiq']
+
+@pytest.fixture(scope='module')
+def models(sample, tmp_path_factory):
+    "A folder with a table of 150 samples and a model of each kind trained on it by the command"
+    from mirzai.cli import main
+    d = tmp_path_factory.mktemp('models')
+    write_library(sample[:150], d/'train.csv')
+    for m in ('plsr', 'gpr'): assert main(['train', str(d/'train.csv'), '--model', m, '--out', str(d/m)])==0
+    from mirzai.learner import CNNRegressor
+    from mirzai.predictor import save_model
+    kept = sample[:150].select('kex')
+    save_model(CNNRegressor(nets=2, epochs=2).fit(kept), d/'cnn', kept)
+    return d
+
+def test_run(mirzai, tmp_path):
+    code,out,err = mirzai('run', '--models', 'plsr,gpr', '--seeds', 2, '--jobs', 1, '--out', tmp_path/'out')
+    assert code==0, err
+    m = pd.read_csv(tmp_path/'out'/'metrics.csv')
+    assert list(m.columns)==['model', 'seed', 'split', 'n', *METRICS]
+    assert len(m)==2*2*3 and set(m.split)=={'train', 'valid', 'test'} and np.isfinite(m[METRICS]).all(None)
+    s = pd.read_csv(tmp_path/'out'/'summary.csv')
+    want = m.query('model=="gpr" and split=="test"').r2
+    got = s.query('model=="gpr" and split=="test" and metric=="r2"').iloc[0]
+    assert got['mean']==pytest.approx(want.mean()) and got.sd==pytest.approx(want.std())
+    p = pd.read_csv(tmp_path/'out'/'predictions.csv')
+    assert list(p.columns[:3])==['id', 'observed', 'predicted'] and len(p)==2*2*409
+    page = (tmp_path/'out'/'report.html').read_text()
+    assert 'src="data:' in page and '<script' not in page and not re.search(r'(src|href)="(?!data:)', page)
+    assert {f.name for f in (tmp_path/'out'/'models').iterdir()}=={'plsr', 'gpr'}
+    assert '88 dropped (kex below 0.12)' in out
+
+def test_run_again_replaces_only_its_own(mirzai, tmp_path):
+    args = ('run', '--models', 'plsr', '--seeds', 1, '--jobs', 1, '--out', tmp_path/'out')
+    assert mirzai(*args)[0]==0 and mirzai(*args)[0]==0
+
+def styled(lib, path):
+    "The same spectra as another program would write them: other names, shuffled columns, semicolons, decimal commas"
+    t = pd.DataFrame(lib.spectra, index=lib.ids, columns=[f'wn_{w:g}' for w in lib.wavenumbers]).sample(frac=1, axis=1, random_state=1)
+    t.rename_axis('sample_id').to_csv(path, sep=';', decimal=',')
+    return path
+
+@pytest.mark.parametrize('kind', ['plsr', 'gpr', 'cnn'])
+def test_predict_in_another_process(models, sample, tmp_path, kind):
+    from mirzai.predictor import Predictor
+    new = sample[400:440]
+    f = styled(new, tmp_path/'new.csv')
+    code = f'''import sys
+from mirzai.cli import main
+assert main(['predict', {str(models/kind)!r}, {str(f)!r}, '--out', {str(tmp_path/'p.csv')!r}])==0
+print(sorted(m for m in ('fastai', 'torch') if m in sys.modules))'''
+    r = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert r.returncode==0, r.stderr
+    assert r.stdout.strip().splitlines()[-1]==("['torch']" if kind=='cnn' else '[]')
+    got = pd.read_csv(tmp_path/'p.csv')
+    assert list(got.id)==list(new.ids)
+    want = Predictor.load(models/kind).predict(new).predicted
+    np.testing.assert_allclose(got.predicted, want, rtol=1e-4)
+
+def test_command_trains_what_python_trains(models, sample):
+    from mirzai.plsr import PLSR
+    from mirzai.predictor import Predictor
+    m = PLSR().fit(read_library(models/'train.csv').select('kex'))
+    np.testing.assert_allclose(Predictor.load(models/'plsr').predict(sample[400:]).predicted, m.predict(sample[400:]), rtol=1e-6)
+
+@pytest.mark.parametrize('kind', ['plsr', 'gpr', 'cnn'])
+def test_other_grid(mirzai, models, sample, tmp_path, kind):
+    from mirzai.predictor import Predictor
+    other = to_grid(sample[400:420], np.arange(601.5, 3999, 1.9))   # 1.5 cm-1 short at an edge: filled, and said
+    write_library(SpectralLibrary(other.spectra, other.wavenumbers, pd.DataFrame(index=other.ids)), tmp_path/'other.parquet')
+    code,_,err = mirzai('predict', models/kind, tmp_path/'other.parquet', '--out', tmp_path/'p.csv')
+    assert code==0 and 'filled with the edge value' in err
+    p = Predictor.load(models/kind)
+    first = to_grid(other, p.model.wavenumbers_)
+    np.testing.assert_allclose(pd.read_csv(tmp_path/'p.csv').predicted, p.model.predict(first), rtol=1e-4)
+
+@pytest.mark.parametrize('kind', ['plsr', 'gpr', 'cnn'])
+def test_alone_or_together(models, sample, kind):
+    from mirzai.predictor import Predictor
+    p,lib = Predictor.load(models/kind), sample[400:410]
+    together = p.predict(lib).predicted
+    np.testing.assert_allclose([p.predict(lib[i]).predicted[0] for i in range(10)], together, rtol=1e-4)
+
+def test_percent_is_converted_when_declared(mirzai, models, sample, tmp_path):
+    new = sample[400:410]
+    write_library(SpectralLibrary(100*10**-new.spectra.astype(float), new.wavenumbers, pd.DataFrame(index=new.ids)), tmp_path/'pc.csv')
+    for f,unit in ((tmp_path/'pc.csv', 'percent'), (styled(new, tmp_path/'a.csv'), 'absorbance')):
+        assert mirzai('predict', models/'plsr', f, '--unit', unit, '--out', f'{f}.out.csv')[0]==0
+    a,b = (pd.read_csv(tmp_path/f'{n}.csv.out.csv').predicted for n in ('pc', 'a'))
+    np.testing.assert_allclose(a, b, rtol=1e-4)
+
+def test_bad_row_is_flagged_and_the_rest_predicted(mirzai, models, sample, tmp_path):
+    t = pd.DataFrame(sample.spectra[400:405], index=sample.ids[400:405], columns=[f'{w:g}' for w in sample.wavenumbers]).astype(object)
+    t.iloc[1, 7], t.iloc[2, 9], t.iloc[3, 11] = 'broken', float('nan'), float('inf')
+    t.rename_axis('id').to_csv(tmp_path/'n.csv')
+    code,out,_ = mirzai('predict', models/'gpr', tmp_path/'n.csv', '--out', tmp_path/'p.csv')
+    p = pd.read_csv(tmp_path/'p.csv', keep_default_na=False)
+    assert code==0 and '3 flagged' in out
+    assert [bool(f) for f in p.flag]==[False, True, True, True, False] and list(p.predicted=='')==[False, True, True, True, False]
+
+def test_data_sample(mirzai, sample, tmp_path):
+    assert mirzai('data', 'sample', '--out', tmp_path/'s.csv.gz')[0]==0
+    lib = read_library(tmp_path/'s.csv.gz')
+    assert list(lib.properties)==['kex', 'cec', 'oc', 'clay'] and np.array_equal(lib.spectra, sample.spectra)
+
+def test_evaluate(mirzai, tmp_path, models):
+    code,out,_ = mirzai('evaluate', models/'train.csv', '--models', 'plsr', '--folds', 3, '--repeats', 2, '--jobs', 1, '--out', tmp_path/'cv')
+    assert code==0 and 'nested 3-fold' in out and 'bootstrap' in out
+    assert len(pd.read_csv(tmp_path/'cv'/'metrics.csv'))==2
+    code,out,_ = mirzai('evaluate', models/'train.csv', '--models', 'plsr', '--sizes', '40,80', '--splits', 2, '--jobs', 1, '--out', tmp_path/'lc')
+    assert code==0 and '40' in out and '80' in out
+
+def test_parallel_and_serial_agree(sample):
+    from mirzai.experiment import evaluate
+    lib = sample[:150].select('kex')
+    a,b = (evaluate(lib, ['plsr', 'gpr'], range(2), jobs=j, quiet=True).predictions.predicted for j in (1, 2))
+    np.testing.assert_allclose(a, b, rtol=1e-9)
+
+def test_version_and_help(mirzai):
+    import mirzai as package
+    assert mirzai('--version')[1].strip()==package.__version__
+    for c in ('run', 'data', 'train', 'predict', 'evaluate'): assert mirzai(c, '--help')[0]==0
