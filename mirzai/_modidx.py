@@ -131,6 +131,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'mirzai.library.SpectralLibrary.y': ('library.html#spectrallibrary.y', 'mirzai/library.py'),
                                 'mirzai.library.concat': ('library.html#concat', 'mirzai/library.py'),
                                 'mirzai.library.from_spectra': ('library.html#from_spectra', 'mirzai/library.py'),
+                                'mirzai.library.log_axes': ('library.html#log_axes', 'mirzai/library.py'),
                                 'mirzai.library.panels': ('library.html#panels', 'mirzai/library.py'),
                                 'mirzai.library.property_info': ('library.html#property_info', 'mirzai/library.py'),
                                 'mirzai.library.some': ('library.html#some', 'mirzai/library.py'),

@@ -24,18 +24,18 @@ def spectral_block(lib:SpectralLibrary, # training and validation rows
     return DataBlock(blocks=(SpectralBlock(lib.wavenumbers), RegressionBlock()), get_x=lambda i: lib.spectra[i], get_y=lambda i: t[i],
                      splitter=IndexSplitter(valid_rows), batch_tfms=list(batch_tfms))
 
-# %% ../nbs/08_datablock.ipynb #f5278a81
+# %% ../nbs/08_datablock.ipynb #566217dc
 class SpectralDL(TfmdDL):
     "A fastai loader that takes whole batches from resident arrays"
-    resident = None # (spectra, targets) as tensors; None: item by item, as usual
+    resident,wns = None,None # (spectra, targets) as tensors, or None: item by item, as usual; wavenumbers for `show_batch`
     def create_batches(self, samps):
         if self.resident is None: yield from super().create_batches(samps); return
         X,t = self.resident
         for i in chunked(samps, self.bs, self.drop_last):
             rows = torch.tensor([self.items[j] for j in i])
-            yield TensorSpectrum(X[rows]), t[rows]
+            yield TensorSpectrum(X[rows], wns=self.wns), t[rows]
 
-# %% ../nbs/08_datablock.ipynb #6b962c92
+# %% ../nbs/08_datablock.ipynb #62a7780f
 def spectral_dls(train:SpectralLibrary,
                  valid:SpectralLibrary=None, # on the same grid
                  target:str='kex', # property predicted
@@ -49,7 +49,8 @@ def spectral_dls(train:SpectralLibrary,
     t = scale(whole.y(target)).astype(np.float32)
     block = spectral_block(whole, t, range(len(train), len(whole)), batch_tfms)
     dls = block.dataloaders(range(len(whole)), bs=min(bs, len(train)), val_bs=256, num_workers=0, dl_type=SpectralDL)
-    for dl in dls.loaders: dl.resident = torch.from_numpy(whole.spectra)[:, None], torch.from_numpy(t)
+    resident = torch.from_numpy(whole.spectra)[:, None], torch.from_numpy(t)
+    for dl in dls.loaders: dl.resident,dl.wns = resident,whole.wavenumbers
     return dls
 
 # %% ../nbs/08_datablock.ipynb #9c373fd6

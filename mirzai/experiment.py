@@ -6,7 +6,7 @@
 __all__ = ['Split', 'MODELS', 'MIN_VALID', 'random_split', 'kfold_splits', 'make_model', 'run_task', 'Results', 'run_tasks',
            'evaluate', 'nested_cv', 'bootstrap', 'learning_curve']
 
-# %% ../nbs/10_experiment.ipynb #d6273e14
+# %% ../nbs/10_experiment.ipynb #e63847f6
 import os, numpy as np, pandas as pd, matplotlib.pyplot as plt
 from collections import namedtuple
 from time import perf_counter
@@ -14,7 +14,7 @@ from fastcore.basics import patch
 from joblib import Parallel, delayed, parallel_config
 from sklearn.model_selection import KFold
 from threadpoolctl import threadpool_limits
-from .library import MirzaiError, SpectralLibrary, Progress, property_info, plot_style, model_colors
+from .library import MirzaiError, SpectralLibrary, Progress, property_info, log_axes, panels, model_colors
 from .metrics import METRICS, scores
 from .plsr import PLSR
 from .gpr import GPR
@@ -135,14 +135,13 @@ def evaluate(lib:SpectralLibrary, # the selected library
     "The paper's protocol: models on repeated random 80/10/10 splits by sample"
     return run_tasks(lib, [dict(model=m, seed=s, split=random_split(len(lib), s), target=target) for m in models for s in seeds], jobs, quiet)
 
-# %% ../nbs/10_experiment.ipynb #74f39d3b
+# %% ../nbs/10_experiment.ipynb #6c083cd8
 @patch
 def plot_scores(self:Results, metric:str='r2', ax=None):
     "One dot a split, one line a split joining the models: the spread, and who wins on the same split"
     s = self.scores().query('split=="test"').pivot(index='seed', columns='model', values=metric)
     s = s[[m for m in MODELS if m in s]]
-    if ax is None:
-        with plt.rc_context(plot_style): ax = plt.subplots(figsize=(3.5, 2.8), layout='constrained')[1]
+    if ax is None: ax = panels(figsize=(3.5, 2.8))
     ax.plot(range(s.shape[1]), s.T.to_numpy(), color='.8', lw=.8, zorder=0)
     for i,m in enumerate(s):
         ax.scatter([i]*len(s), s[m], s=14, color=model_colors[m])
@@ -192,28 +191,26 @@ def learning_curve(lib:SpectralLibrary, # the selected library
     return run_tasks(lib, [dict(model=m, seed=s, size=n, split=splits[s]._replace(train=splits[s].train[:n]), target=target)
                            for m in models for s in seeds for n in sizes], jobs, quiet)
 
-# %% ../nbs/10_experiment.ipynb #bf971d35
+# %% ../nbs/10_experiment.ipynb #95e684e3
 @patch
 def plot_learning_curve(self:Results, metric:str='r2', ax=None):
     "Test score against training size, mean and standard deviation over the seeds"
     s = self.scores(('model', 'size', 'seed', 'split')).query('split=="test"').groupby(['model', 'size'])[metric].agg(['mean', 'std']).reset_index()
-    if ax is None:
-        with plt.rc_context(plot_style): ax = plt.subplots(figsize=(4.5, 2.8), layout='constrained')[1]
+    if ax is None: ax = panels(figsize=(4.5, 2.8))
     for m,t in s.groupby('model', sort=False): ax.errorbar(t['size'], t['mean'], t['std'], fmt='o-', ms=3, lw=1, capsize=2, color=model_colors[m], label=m.upper())
     ax.set(xlabel='training samples', ylabel=f'{metric} on the test set (mean ± sd)'); ax.legend()
     return ax
 
-# %% ../nbs/10_experiment.ipynb #e6027b5a
+# %% ../nbs/10_experiment.ipynb #689fa397
 @patch
 def plot_observed(self:Results, model:str, split:str='test', ax=None):
     "Predictions of one part against observations, all seeds together"
     t = self.predictions.query('model==@model and split==@split')
     info = property_info(self.target)
-    if ax is None:
-        with plt.rc_context(plot_style): ax = plt.subplots(figsize=(3.2, 3.2), layout='constrained')[1]
+    if ax is None: ax = panels(figsize=(3.2, 3.2))
     ax.scatter(t.observed, t.predicted, s=8, alpha=.35, color=model_colors[model], lw=0)
     ends = [min(t.observed.min(), t.predicted.min()), max(t.observed.max(), t.predicted.max())]
     ax.plot(ends, ends, 'k', lw=.8)
-    if info['log10']: ax.set(xscale='log', yscale='log')
+    if info['log10']: log_axes(ax)
     ax.set(title=model.upper(), aspect='equal', xlabel=f'observed {self.target} ({info["unit"]})', ylabel='predicted')
     return ax

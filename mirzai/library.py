@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['PROPERTIES', 'plot_style', 'model_colors', 'MirzaiError', 'some', 'Progress', 'property_info', 'SpectralLibrary',
-           'panels', 'spectrum_axes', 'concat', 'from_spectra']
+           'panels', 'spectrum_axes', 'log_axes', 'concat', 'from_spectra']
 
-# %% ../nbs/00_library.ipynb #b8294653
+# %% ../nbs/00_library.ipynb #cd84be96
 import numpy as np, pandas as pd
 import sys, threading, time
 import matplotlib.pyplot as plt
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from fastcore.basics import patch
 from soilspecdata.types import Spectra
 
@@ -117,6 +118,16 @@ def spectrum_axes(ax=None, # axes to draw on; default: new ones in the shared st
     if ax is None: ax = panels(layout='constrained')
     ax.set(xlabel='wavenumber (cm⁻¹)', ylabel=ylabel)
     if not ax.xaxis_inverted(): ax.invert_xaxis()
+    return ax
+
+# %% ../nbs/00_library.ipynb #c2c3aa77
+def log_axes(ax # axes whose both scales become logarithmic
+            ):
+    "Logarithmic axes labelled 0.1, 0.2, 0.5, 1, ... as people write amounts"
+    ax.set(xscale='log', yscale='log')
+    for a in (ax.xaxis, ax.yaxis):
+        a.set_major_locator(LogLocator(subs=(1, 2, 5))); a.set_minor_locator(NullLocator())
+        a.set_major_formatter(FuncFormatter(lambda v, _: f'{v:g}'))
     return ax
 
 # %% ../nbs/00_library.ipynb #3408a815
