@@ -55,17 +55,19 @@ def _figures(lib, res, attributions):
     for ax,m in zip(axs, models): res.plot_observed(m, ax=ax)
     return dict(spectra=svg(lib.show()), scores=svg(res.plot_scores()), observed=svg(axs)) | {f'attribution_{m}': svg(a.plot(title=m.upper())) for m,a in attributions.items()}
 
-# %% ../nbs/15_cli.ipynb #d8bc7603
+# %% ../nbs/15_cli.ipynb #e1c13a28
 def _in_parallel(calls, # functions without arguments
                  jobs, label):
     "Run independent pieces of work in as many processes as asked, one thread each"
     from joblib import Parallel, delayed, parallel_config
     from mirzai.library import Progress
     config = dict(backend='loky', inner_max_num_threads=1) if jobs!=1 else dict(backend='sequential')
-    out = []
+    out = [None]*len(calls)
     with Progress(label, len(calls)) as p, parallel_config(n_jobs=jobs or -1, **config):
-        for r in Parallel(return_as='generator')(delayed(f)(*a) for f,*a in calls): out.append(r); p.step()
+        for i,r in Parallel(return_as='generator_unordered')(delayed(_numbered)(i, *c) for i,c in enumerate(calls)): out[i] = r; p.step()
     return out
+
+def _numbered(i, f, *args): return i, f(*args)
 
 # %% ../nbs/15_cli.ipynb #c84496b4
 def _tables(res, folder):

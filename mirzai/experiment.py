@@ -108,7 +108,7 @@ def table(self:Results,
     text = [f'{m:.1f} ± {d:.1f}' if k=='mape' else f'{m:.3f} ± {d:.3f}' for m,d,k in zip(s['mean'], s.sd, s.metric)]
     return s.assign(text=text).pivot(index=by, columns='metric', values='text').loc[list(dict.fromkeys(s[by])), list(metrics)].rename_axis(columns=None)
 
-# %% ../nbs/10_experiment.ipynb #5f43860c
+# %% ../nbs/10_experiment.ipynb #b3eb9e17
 def run_tasks(lib:SpectralLibrary, # the selected library
               tasks:list, # see `run_task`
               jobs:int=None, # processes; default: one a core
@@ -121,8 +121,10 @@ def run_tasks(lib:SpectralLibrary, # the selected library
     out,p = [None]*len(tasks), Progress('fitting models', len(tasks), quiet)
     config = dict(backend='loky', inner_max_num_threads=1) if jobs>1 else dict(backend='sequential')
     with p, parallel_config(n_jobs=jobs, **config):
-        for i,r in zip(order, Parallel(return_as='generator')(delayed(run_task)(lib, tasks[i]) for i in order)): out[i] = r; p.step()
+        for i,r in Parallel(return_as='generator_unordered')(delayed(_numbered)(i, lib, tasks[i]) for i in order): out[i] = r; p.step()
     return Results(pd.concat([t for _,t in out], ignore_index=True), pd.DataFrame([l for l,_ in out]), tasks[0].get('target', 'kex'))
+
+def _numbered(i, lib, task): return i, run_task(lib, task)
 
 # %% ../nbs/10_experiment.ipynb #34670fe3
 def evaluate(lib:SpectralLibrary, # the selected library
@@ -201,7 +203,7 @@ def plot_learning_curve(self:Results, metric:str='r2', ax=None):
     ax.set(xlabel='training samples', ylabel=f'{metric} on the test set (mean ± sd)'); ax.legend()
     return ax
 
-# %% ../nbs/10_experiment.ipynb #689fa397
+# %% ../nbs/10_experiment.ipynb #6904c62b
 @patch
 def plot_observed(self:Results, model:str, split:str='test', ax=None):
     "Predictions of one part against observations, all seeds together"
@@ -209,8 +211,9 @@ def plot_observed(self:Results, model:str, split:str='test', ax=None):
     info = property_info(self.target)
     if ax is None: ax = panels(figsize=(3.2, 3.2))
     ax.scatter(t.observed, t.predicted, s=8, alpha=.35, color=model_colors[model], lw=0)
-    ends = [min(t.observed.min(), t.predicted.min()), max(t.observed.max(), t.predicted.max())]
+    every = self.predictions.query('split==@split')[['observed', 'predicted']]      # the same range for every model
+    ends = [every.min().min(), every.max().max()]
     ax.plot(ends, ends, 'k', lw=.8)
     if info['log10']: log_axes(ax)
-    ax.set(title=model.upper(), aspect='equal', xlabel=f'observed {self.target} ({info["unit"]})', ylabel='predicted')
+    ax.set(title=model.upper(), aspect='equal', xlim=ends, ylim=ends, xlabel=f'observed {self.target} ({info["unit"]})', ylabel='predicted')
     return ax

@@ -67,9 +67,9 @@ class KeepBest(TrackerCallback):
         if self.state: self.learn.model.load_state_dict(self.state)
         super().after_fit()
 
-# %% ../nbs/09_learner.ipynb #2c20697b
+# %% ../nbs/09_learner.ipynb #8b3710f2
 RECIPES = dict(
-    small=dict(epochs=120, lr=3e-3, bs=32, wd=.05, dropout=.2, mixup=1., deriv=1, window=21, pool=2, schedule='one-cycle', nets=2,
+    small=dict(epochs=100, lr=6e-3, bs=64, wd=.05, dropout=.2, mixup=1., deriv=1, window=21, pool=2, schedule='one-cycle', nets=2,
                augment=dict(offset=.05, slope=.05, gain=.1, shift=2., noise=.002)),
     large=dict(epochs=20, lr=1e-2, bs=128, wd=.01, dropout=.2, mixup=0, deriv=0, window=11, pool=1, schedule='one-cycle', nets=1, augment={}),
     paper=dict(epochs=201, lr=1e-3, bs=32, wd=0., dropout=.4, mixup=0, deriv=0, window=11, pool=1, schedule='cyclic', nets=1, augment={}))

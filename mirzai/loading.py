@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['SHORT_NAMES', 'UNITS', 'LIMESODA_MIR', 'load_sample', 'wavenumber_of', 'to_absorbance', 'check_absorbance',
-           'library_from_table', 'read_library', 'atomic', 'check_output', 'output_folder', 'write_library',
-           'load_limesoda']
+           'library_from_table', 'read_library', 'read_orders', 'restore_grid', 'load_kssl', 'atomic', 'check_output',
+           'output_folder', 'write_library', 'load_limesoda']
 
-# %% ../nbs/01_loading.ipynb #d4020ddd
-import csv, gzip, io, os, re, shutil, tempfile, warnings
+# %% ../nbs/01_loading.ipynb #83fcbd2c
+import csv, gzip, io, json, os, pickle, re, shutil, tempfile, warnings
 import numpy as np, pandas as pd
 import pyarrow as pa, pyarrow.parquet as pq
 from contextlib import contextmanager
@@ -129,19 +129,72 @@ def library_from_table(header:list, # column names, repeats included
     spectra = np.stack([_numbers(body[i]) for i in waves], axis=1)
     return check_absorbance(SpectralLibrary(to_absorbance(spectra, unit), list(waves.values()), props, name), name)
 
-# %% ../nbs/01_loading.ipynb #99a28914
-def read_library(path, # CSV, CSV.gz or Parquet: a row a sample
+# %% ../nbs/01_loading.ipynb #9caea97a
+def read_library(path, # CSV, CSV.gz or Parquet: a row a sample; or a folder in the KSSL layout
                  unit:str='absorbance' # what the values are: one of `UNITS`
                 )->SpectralLibrary:
     "Read a table of spectra; column style, separator and decimal mark are found by looking"
     path = Path(path)
-    if path.is_dir(): raise MirzaiError(f'{path}: is a folder: give a table, CSV, CSV.gz or Parquet')
+    if (path/'spectra-features.npy').exists(): return load_kssl(path)
+    if path.is_dir(): raise MirzaiError(f'{path}: is a folder without spectra-features.npy: give a table (CSV, CSV.gz, Parquet) or a KSSL folder')
     if not path.exists(): raise MirzaiError(f'{path}: no such file')
     try:
         with open(path, 'rb') as f: magic = f.read(4)
     except OSError as e: raise MirzaiError(f'{path}: cannot be read ({e.strerror})')
     header,body = (_read_parquet if magic==b'PAR1' else _read_csv)(path)
     return library_from_table(header, body, str(path), unit)
+
+# %% ../nbs/01_loading.ipynb #7bb81938
+class _NothingButData(pickle.Unpickler):
+    def find_class(self, module, name): raise pickle.UnpicklingError(f'it asks for {module}.{name}')
+
+def read_orders(path # a pickled or JSON dictionary of names and whole numbers
+               )->dict: # number -> name
+    "Soil orders by number, without executing anything"
+    path = Path(path)
+    try:
+        with open(path, 'rb') as f: d = json.load(f) if path.suffix=='.json' else _NothingButData(f).load()
+    except OSError as e: raise MirzaiError(f'{path}: cannot be read ({e.strerror})')
+    except Exception as e: raise MirzaiError(f'{path}: refused, not a plain dictionary ({" ".join(str(e).split())}): write it as JSON, {{"mollisols": 1, ...}}')
+    if not isinstance(d, dict) or not all(type(k) is str and type(v) is int for k,v in d.items()):
+        raise MirzaiError(f'{path}: refused, not a dictionary of names and whole numbers: write it as JSON, {{"mollisols": 1, ...}}')
+    return {v:k for k,v in d.items()}
+
+# %% ../nbs/01_loading.ipynb #6128b08d
+def restore_grid(w # (p,) wavenumbers, cm⁻¹
+                )->np.ndarray: # (p,) float64; unchanged unless they are whole numbers in unequal steps
+    "The even grid behind wavenumbers that were rounded down"
+    w = np.asarray(w, dtype=np.float64)
+    steps = np.unique(np.diff(w))
+    if len(w)<100 or (w!=np.floor(w)).any() or len(steps)!=2 or np.ptp(steps)!=1: return w
+    i = np.arange(len(w))
+    slope,start = np.polyfit(i, w, 1)
+    return start+.5+slope*i
+
+# %% ../nbs/01_loading.ipynb #61b3bfc5
+def _npy(folder, name, shape=None):
+    "One array of the layout; nothing in it is unpickled"
+    f = folder/name
+    try: a = np.load(f, allow_pickle=False, mmap_mode='r')
+    except FileNotFoundError: raise MirzaiError(f'{f}: no such file: the KSSL layout needs it')
+    except (ValueError, OSError, EOFError) as e: raise MirzaiError(f'{f}: not a plain NumPy array ({" ".join(str(e).split())}): save it without objects')
+    if shape is not None and a.shape!=shape: raise MirzaiError(f'{f}: shape {a.shape} where {shape} was expected')
+    return a
+
+def load_kssl(folder # holds the `.npy` files
+             )->SpectralLibrary: # `kex` (cmol/kg), `depth` (cm), `order`
+    "The USDA library in the layout of the paper's notebooks"
+    folder = Path(folder)
+    X = _npy(folder, 'spectra-features.npy')
+    if X.ndim!=2: raise MirzaiError(f'{folder/"spectra-features.npy"}: shape {X.shape} where (n, p) was expected')
+    n,p = X.shape
+    w,d,y = (_npy(folder, f'{f}.npy', s) for f,s in (('spectra-wavenumbers', (p,)), ('depth-order', (n, 2)), ('target', None)))
+    if y.size!=n: raise MirzaiError(f'{folder/"target.npy"}: {y.size} values for {n} spectra')
+    ids = _npy(folder, 'spectra-id.npy', (n,)) if (folder/'spectra-id.npy').exists() else np.arange(n)
+    names = read_orders(next((folder/f for f in ('tax-order-lu.json', 'tax-order-lu.pkl') if (folder/f).exists()), folder/'tax-order-lu.pkl'))
+    props = pd.DataFrame(dict(kex=np.ravel(y).astype(np.float64), depth=d[:, 0], order=pd.Series(d[:, 1]).map(names).fillna('undefined').to_numpy()),
+                         index=pd.Index(ids, name='id').astype(str))
+    return check_absorbance(SpectralLibrary(X, restore_grid(w), props, str(folder)), str(folder))
 
 # %% ../nbs/01_loading.ipynb #db029249
 @contextmanager
