@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['REGIONS', 'Attribution', 'expected_gradients', 'attribute']
 
-# %% ../nbs/11_attribution.ipynb #a68bc9c1
+# %% ../nbs/11_attribution.ipynb #29bda171
 import numpy as np, pandas as pd, matplotlib.pyplot as plt
-from fastcore.basics import patch
+from fastcore.basics import patch, store_attr
 from .library import MirzaiError, SpectralLibrary, Progress, spectrum_axes, panels
 from .transforms import SNV, to_grid
 from .plsr import PLSR
 
-# %% ../nbs/11_attribution.ipynb #4361e5dd
+# %% ../nbs/11_attribution.ipynb #ec474ae5
 class Attribution:
     "Signed contributions of each wavenumber to each prediction, on the model's scale"
     def __init__(self,
@@ -22,21 +22,22 @@ class Attribution:
         predicted, # (n,) predictions on the model's scale
         base:float, # mean prediction over the baselines
         method:str # how it was computed
-    ): self.values,self.spectra,self.wavenumbers,self.predicted,self.base,self.method = values,spectra,wavenumbers,predicted,base,method
+    ): store_attr()
 
     def __len__(self): return len(self.values)
 
-    def completeness_error(self)->float: # median |sum - (prediction - base)|, as a share of the spread of predictions
+    def completeness_error(self)->float: # median miss as a share of the predictions' sd
         "How far contributions and base miss the predictions"
         return float(np.median(np.abs(self.values.sum(1)-(self.predicted-self.base)))/np.std(self.predicted))
 
-# %% ../nbs/11_attribution.ipynb #bebb9b01
+# %% ../nbs/11_attribution.ipynb #34fcf9a6
 def _linear(model:PLSR, X, baselines)->tuple: # values, spectra, predicted, base
     "Exact contributions of a linear model"
     z,b = (SNV().fit_transform(s.astype(np.float64)) for s in (X, baselines))
-    return (z-b.mean(0))*model.spectrum_coef(), z, model.predict_scale(X), float(model.predict_scale(baselines).mean())
+    base = float(model.predict_scale(baselines).mean())
+    return (z-b.mean(0))*model.spectrum_coef(), z, model.predict_scale(X), base
 
-# %% ../nbs/11_attribution.ipynb #ad3dee7c
+# %% ../nbs/11_attribution.ipynb #8dc6ef88
 def expected_gradients(f, # function of (n, 1, p) tensors giving (n, 1)
                        z, b, # (n, p) spectra and (m, p) baselines, float32
                        seed:int=0, # of the order of path positions
@@ -49,7 +50,8 @@ def expected_gradients(f, # function of (n, 1, p) tensors giving (n, 1)
     out = np.empty_like(z)
     with Progress('attribution', len(z), quiet) as progress:
         for i,x in enumerate(torch.from_numpy(z)):
-            at = torch.from_numpy((rng.permutation(m)+rng.random(m))/m).float()[:, None, None]   # one position in each m-th of the path
+            # one position in each m-th of the path
+            at = torch.from_numpy((rng.permutation(m)+rng.random(m))/m).float()[:, None, None]
             way = x-b
             point = (b+at*way).requires_grad_()
             grad, = torch.autograd.grad(f(point).sum(), point)
@@ -57,7 +59,7 @@ def expected_gradients(f, # function of (n, 1, p) tensors giving (n, 1)
             progress.step()
     return out
 
-# %% ../nbs/11_attribution.ipynb #6210aaf7
+# %% ../nbs/11_attribution.ipynb #8f22e7d6
 def attribute(model, # a fitted `PLSR` or `CNNRegressor`
               library:SpectralLibrary, # the samples to explain
               baselines:SpectralLibrary, # training samples to compare with
@@ -73,19 +75,24 @@ def attribute(model, # a fitted `PLSR` or `CNNRegressor`
         z,b = SNV().fit_transform(X), SNV().fit_transform(B)
         values = expected_gradients(model.net_.after_snv, z, b, seed, quiet)
         predicted,base = model.predict_scale(X), float(model.predict_scale(B).mean())
-    else: raise MirzaiError(f'attribute: {type(model).__name__} cannot be explained here: use PLSR or CNNRegressor')
-    return Attribution(values, z, model.wavenumbers_, predicted, base, 'exact, linear' if isinstance(model, PLSR) else f'GradientShap, {len(B)} baselines')
+    else:
+        raise MirzaiError(f'attribute: {type(model).__name__} cannot be explained here: use PLSR or '
+                          f'CNNRegressor')
+    return Attribution(values, z, model.wavenumbers_, predicted, base, 'exact, linear'
+                       if isinstance(model, PLSR) else f'GradientShap, {len(B)} baselines')
 
-# %% ../nbs/11_attribution.ipynb #f295066e
+# %% ../nbs/11_attribution.ipynb #09f65906
 def _contrast(values, predicted):
     o,q = np.argsort(predicted), max(len(predicted)//4, 1)
     return values[o[-q:]].mean(0)-values[o[:q]].mean(0)
 
+# %% ../nbs/11_attribution.ipynb #17dc68ae
 @patch
 def contrast(self:Attribution)->np.ndarray: # (p,)
     "Mean contribution in the quarter predicted richest minus that in the quarter predicted poorest"
     return _contrast(self.values, self.predicted)
 
+# %% ../nbs/11_attribution.ipynb #048bd3b2
 @patch
 def plot(self:Attribution,
          value=None, # (p,) what to draw; default: `contrast`
@@ -95,15 +102,20 @@ def plot(self:Attribution,
     "Signed attribution under the mean spectrum"
     value = self.contrast() if value is None else value
     if axs is None: axs = panels(2, 1, figsize=(8, 4), sharex=True)
-    axs[0].plot(self.wavenumbers, self.spectra.mean(0), 'k', lw=.8); axs[0].set(ylabel='mean SNV spectrum', title=title or self.method)
+    axs[0].plot(self.wavenumbers, self.spectra.mean(0), 'k', lw=.8)
+    axs[0].set(ylabel='mean SNV spectrum', title=title or self.method)
     spectrum_axes(axs[1], 'contribution\n(log10)')
-    for sign,color in ((1, '#D55E00'), (-1, '#0072B2')): axs[1].fill_between(self.wavenumbers, np.where(sign*value>0, value, 0), color=color, lw=0)
+    for sign,color in ((1, '#D55E00'), (-1, '#0072B2')):
+        axs[1].fill_between(self.wavenumbers, np.where(sign*value>0, value, 0), color=color, lw=0)
     axs[1].axhline(0, color='k', lw=.5)
     return axs
 
-# %% ../nbs/11_attribution.ipynb #27d3a8c0
-REGIONS = {'OH of clay, water': (3000, 3750), 'CH of organic matter': (2800, 3000), 'window and CO2': (2000, 2800), 'quartz overtones': (1750, 2000),
-           'organic matter, carbonate, water': (1200, 1750), 'Si-O': (970, 1200), 'silicate bending': (600, 970)}   # cm⁻¹, after doi 10.1016/j.aiia.2022.10.001
+# %% ../nbs/11_attribution.ipynb #8fee3c63
+REGIONS = {'OH of clay, water': (3000, 3750), 'CH of organic matter': (2800, 3000),
+           'window and CO2': (2000, 2800), 'quartz overtones': (1750, 2000),
+           # cm⁻¹, after doi 10.1016/j.aiia.2022.10.001
+           'organic matter, carbonate, water': (1200, 1750), 'Si-O': (970, 1200),
+           'silicate bending': (600, 970)}
 
 @patch
 def by_region(self:Attribution, regions=REGIONS)->pd.DataFrame: # columns: low, high, contrast, strength
@@ -111,5 +123,6 @@ def by_region(self:Attribution, regions=REGIONS)->pd.DataFrame: # columns: low, 
     rows = {}
     for name,(lo,hi) in regions.items():
         part = self.values[:, (self.wavenumbers>=lo)&(self.wavenumbers<hi)].sum(1)
-        rows[name] = dict(low=lo, high=hi, contrast=_contrast(part, self.predicted), strength=np.abs(part).mean())
+        rows[name] = dict(low=lo, high=hi, contrast=_contrast(part, self.predicted),
+                          strength=np.abs(part).mean())
     return pd.DataFrame(rows).T

@@ -9,7 +9,7 @@ __all__ = ['LEAST_SAMPLES', 'run', 'data', 'train', 'predict', 'evaluate', 'pars
 import argparse, sys, warnings
 from pathlib import Path
 
-# %% ../nbs/15_cli.ipynb #f51d8464
+# %% ../nbs/15_cli.ipynb #5f7d08ef
 def _library(name:str, # a table, or 'sample'
              unit:str='absorbance' # what its values are
             ):
@@ -19,6 +19,7 @@ def _library(name:str, # a table, or 'sample'
 
 LEAST_SAMPLES = 30   # labelled samples from which the command trains at all
 
+# %% ../nbs/15_cli.ipynb #7cf92d58
 def _selected(name, unit, target):
     "The samples a model may learn from, checked, with what was dropped said"
     from mirzai.library import MirzaiError
@@ -26,11 +27,14 @@ def _selected(name, unit, target):
     if target not in lib.properties: lib.y(target)   # raises the error that lists what there is
     bad = lib.drop(lib.y(target)!=lib.y(target), 'missing').check_training(target)
     kept = lib.select(target)
-    if len(kept)<LEAST_SAMPLES: raise MirzaiError(f'{lib.name}: {len(kept)} usable samples with {target}: at least {LEAST_SAMPLES} are needed to train')
-    print(f'{lib.name}: {len(lib)} spectra, {len(kept)} used' + ''.join(f'; {n} dropped ({why})' for why,n in kept.dropped.items()))
+    if len(kept)<LEAST_SAMPLES:
+        raise MirzaiError(f'{lib.name}: {len(kept)} usable samples with {target}: at least {LEAST_SAMPLES} '
+                          f'are needed to train')
+    dropped = ''.join(f'; {n} dropped ({why})' for why,n in kept.dropped.items())
+    print(f'{lib.name}: {len(lib)} spectra, {len(kept)} used{dropped}')
     return kept
 
-# %% ../nbs/15_cli.ipynb #29d093d3
+# %% ../nbs/15_cli.ipynb #2aa54ab3
 def _explain(lib, name, target, seed): # runs in a process of its own
     "Attribution of the first split's test samples"
     from mirzai.attribution import attribute
@@ -38,13 +42,14 @@ def _explain(lib, name, target, seed): # runs in a process of its own
     s = random_split(len(lib), seed)
     return attribute(make_model(name, target, seed).fit(lib[s.train]), lib[s.test], lib[s.train], quiet=True)
 
+# %% ../nbs/15_cli.ipynb #dcfbcbcf
 def _train(lib, name, target, seed, path, scores): # runs in a process of its own
     "Train on everything and save"
     from mirzai.experiment import make_model
     from mirzai.predictor import save_model
     save_model(make_model(name, target, seed).fit(lib), path, lib, scores)
 
-# %% ../nbs/15_cli.ipynb #bf4fa19f
+# %% ../nbs/15_cli.ipynb #a8f13e83
 def _figures(lib, res, attributions):
     "The figures of a run as SVG"
     from mirzai.library import panels
@@ -53,9 +58,11 @@ def _figures(lib, res, attributions):
     models = list(dict.fromkeys(res.predictions.model))
     axs = np.atleast_1d(panels(1, len(models), figsize=(3.2*len(models), 3.4)))
     for ax,m in zip(axs, models): res.plot_observed(m, ax=ax)
-    return dict(spectra=svg(lib.show()), scores=svg(res.plot_scores()), observed=svg(axs)) | {f'attribution_{m}': svg(a.plot(title=m.upper())) for m,a in attributions.items()}
+    out = dict(spectra=svg(lib.show()), scores=svg(res.plot_scores()), observed=svg(axs))
+    for m,a in attributions.items(): out[f'attribution_{m}'] = svg(a.plot(title=m.upper()))
+    return out
 
-# %% ../nbs/15_cli.ipynb #e1c13a28
+# %% ../nbs/15_cli.ipynb #8e283cd7
 def _in_parallel(calls, # functions without arguments
                  jobs, label):
     "Run independent pieces of work in as many processes as asked, one thread each"
@@ -64,21 +71,24 @@ def _in_parallel(calls, # functions without arguments
     config = dict(backend='loky', inner_max_num_threads=1) if jobs!=1 else dict(backend='sequential')
     out = [None]*len(calls)
     with Progress(label, len(calls)) as p, parallel_config(n_jobs=jobs or -1, **config):
-        for i,r in Parallel(return_as='generator_unordered')(delayed(_numbered)(i, *c) for i,c in enumerate(calls)): out[i] = r; p.step()
+        work = (delayed(_numbered)(i, *c) for i,c in enumerate(calls))
+        for i,r in Parallel(return_as='generator_unordered')(work): out[i] = r; p.step()
     return out
 
+# %% ../nbs/15_cli.ipynb #cadec570
 def _numbered(i, f, *args): return i, f(*args)
 
-# %% ../nbs/15_cli.ipynb #c84496b4
+# %% ../nbs/15_cli.ipynb #ea22ffcf
 def _tables(res, folder):
     "Scores, their summary and all predictions as CSV"
     from mirzai.metrics import METRICS
     res.scores()[['model', 'seed', 'split', 'n', *METRICS]].to_csv(folder/'metrics.csv', index=False)
     res.summary().to_csv(folder/'summary.csv', index=False)
     p = res.predictions
-    p[['id', 'observed', 'predicted', *[c for c in p if c not in ('id', 'observed', 'predicted')]]].to_csv(folder/'predictions.csv', index=False)
+    first = ['id', 'observed', 'predicted']
+    p[first+[c for c in p if c not in first]].to_csv(folder/'predictions.csv', index=False)
 
-# %% ../nbs/15_cli.ipynb #52ee8256
+# %% ../nbs/15_cli.ipynb #1671e683
 def run(a):
     "load, select, split, train, score, explain, save, report"
     from mirzai.experiment import evaluate
@@ -86,15 +96,18 @@ def run(a):
     with output_folder(a.out, 'report.html') as tmp:
         lib = _selected(a.library, a.unit, a.property)
         res = evaluate(lib, a.models, range(a.seeds), a.property, a.jobs)
-        print(f'\nTest scores on {a.seeds} random 80/10/10 splits by sample, mean ± sd:\n{res.table("test").to_string()}\n')
+        print(f'\nTest scores on {a.seeds} random 80/10/10 splits by sample, mean ± '
+              f'sd:\n{res.table("test").to_string()}\n')
         test = res.scores().query('split=="test"').assign(split='random 80/10/10, test').to_dict('records')
         calls = [(_explain, lib, m, a.property, 0) for m in a.models if m!='gpr'] + \
-                [(_train, lib, m, a.property, 0, tmp/'models'/m, [s for s in test if s['model']==m]) for m in a.models]
+                [(_train, lib, m, a.property, 0, tmp/'models'/m, [s for s in test if s['model']==m])
+                 for m in a.models]
         calls.sort(key=lambda c: c[2]!='cnn')   # the long ones first
         done = zip(calls, _in_parallel(calls, a.jobs, 'explaining and saving'))
         _write_run(tmp, lib, res, {c[2]: r for c,r in done if c[0] is _explain})
     print(f'Open {Path(a.out)/"report.html"}; models in {Path(a.out)/"models"}')
 
+# %% ../nbs/15_cli.ipynb #df3a37e6
 def _write_run(folder, lib, res, attributions):
     from mirzai.report import run_report
     _tables(res, folder)
@@ -103,13 +116,14 @@ def _write_run(folder, lib, res, attributions):
     for name,source in figures.items(): (folder/'figures'/f'{name}.svg').write_text(source, encoding='utf-8')
     (folder/'report.html').write_text(run_report(lib, res, attributions, figures), encoding='utf-8')
 
-# %% ../nbs/15_cli.ipynb #a6e1cbe4
+# %% ../nbs/15_cli.ipynb #41bebc15
 def data(a):
     "write a library as a table"
     from mirzai.loading import load_sample, write_library
     write_library(load_sample(), a.out)
     print(f'{a.out}: 500 KSSL spectra (CC BY 4.0; cite the USDA KSSL and the Open Soil Spectral Library)')
 
+# %% ../nbs/15_cli.ipynb #4e5f81b4
 def train(a):
     "train on all samples and save a model folder"
     from mirzai.experiment import make_model
@@ -119,94 +133,147 @@ def train(a):
     lib = _selected(a.library, a.unit, a.property)
     check_output(a.out, 'model.json')   # before the work, not after
     with Progress(f'training {a.model}'): model = make_model(a.model, a.property, a.seed).fit(lib)
-    print(f'{save_model(model, a.out, lib)}: {a.model} for {a.property}, trained on {len(lib)} samples; not validated: judge it with mirzai evaluate')
+    print(f'{save_model(model, a.out, lib)}: {a.model} for {a.property}, trained on {len(lib)} samples; '
+          f'not validated: judge it with mirzai evaluate')
 
-# %% ../nbs/15_cli.ipynb #e9073855
+# %% ../nbs/15_cli.ipynb #3d6ae4de
 def predict(a):
     "predict new spectra with a saved model"
     import pandas as pd
     from mirzai.library import MirzaiError, Progress
     from mirzai.loading import atomic, read_library
     from mirzai.predictor import Predictor
-    if Path(a.out).resolve() in {Path(f).resolve() for f in a.files}: raise MirzaiError(f'{a.out}: is one of the inputs: choose another name for the predictions')
+    if Path(a.out).resolve() in {Path(f).resolve() for f in a.files}:
+        raise MirzaiError(f'{a.out}: is one of the inputs: choose another name for the predictions')
     model = Predictor.load(a.model)
     libs = [read_library(f, a.unit) for f in a.files]
     with Progress('predicting'): out = pd.concat([model.predict(l) for l in libs], ignore_index=True)
-    with atomic(a.out) as tmp: out.assign(predicted=[f'{v:.6g}' if v==v else '' for v in out.predicted]).to_csv(tmp, index=False)
+    with atomic(a.out) as tmp:
+        out.assign(predicted=[f'{v:.6g}' if v==v else '' for v in out.predicted]).to_csv(tmp, index=False)
     flagged = (out.flag!='').sum()
     print(f'{a.out}: {len(out)} samples, {flagged} flagged')
     print(_CAUTION.format(target=model.meta['target'], **model.meta['training']), file=sys.stderr)
 
-_CAUTION = ('caution: {target} by a model trained on {n} samples of {library!r}, with no local validation: have some of your own samples analysed before acting on these numbers')
+_CAUTION = ('caution: {target} by a model trained on {n} samples of {library!r}, with no local validation: '
+            'have some of your own samples analysed before acting on these numbers')
 
-# %% ../nbs/15_cli.ipynb #25c3a271
+# %% ../nbs/15_cli.ipynb #8c0f0eba
 def evaluate(a):
     "score models by repeated splits, or by nested cross-validation with --folds"
-    from mirzai.experiment import bootstrap, evaluate, learning_curve, nested_cv
+    from mirzai.experiment import evaluate, learning_curve, nested_cv
     from mirzai.library import property_info
     from mirzai.loading import output_folder
     with output_folder(a.out, 'metrics.csv') as tmp:
         lib = _selected(a.library, a.unit, a.property)
-        if a.folds: res,what = nested_cv(lib, a.models, a.folds, a.repeats, a.property, a.jobs), f'nested {a.folds}-fold cross-validation, {a.repeats} repeats, pooled'
-        elif a.sizes: res,what = learning_curve(lib, a.models, a.sizes, range(a.splits), a.property, a.jobs), f'{a.splits} random splits by sample, nested training sizes'
-        else: res,what = evaluate(lib, a.models, range(a.splits), a.property, a.jobs), f'{a.splits} random 80/10/10 splits by sample'
+        common = dict(target=a.property, jobs=a.jobs)
+        if a.folds:
+            what = f'nested {a.folds}-fold cross-validation, {a.repeats} repeats, pooled'
+            res = nested_cv(lib, a.models, a.folds, a.repeats, **common)
+        elif a.sizes:
+            what = f'{a.splits} random splits by sample, nested training sizes'
+            res = learning_curve(lib, a.models, a.sizes, range(a.splits), **common)
+        else:
+            what = f'{a.splits} random 80/10/10 splits by sample'
+            res = evaluate(lib, a.models, range(a.splits), **common)
         _tables(res, tmp)
-    print(f'\nTest scores, {what}, mean ± sd:\n{_by_size(res) if a.sizes else res.table("test").to_string()}')
-    if a.folds: print('95% bootstrap interval of r2 (first repeat): ' + ', '.join(
-        f'{m} {lo:.2f} to {hi:.2f}' for m,t in res.predictions.query('seed==0').groupby('model', sort=False)
-        for lo,hi in [bootstrap(t.observed.to_numpy(), t.predicted.to_numpy(), log10=property_info(a.property)['log10'])]))
+    table = _by_size(res) if a.sizes else res.table('test').to_string()
+    print(f'\nTest scores, {what}, mean ± sd:\n{table}')
+    if a.folds: print(_intervals(res, property_info(a.property)['log10']))
 
+# %% ../nbs/15_cli.ipynb #66a52792
+def _intervals(res, log10):
+    "Bootstrap intervals of the pooled r2 of the first repeat, as a line"
+    from mirzai.experiment import bootstrap
+    first = res.predictions.query('seed==0').groupby('model', sort=False)
+    ends = {m: bootstrap(t.observed.to_numpy(), t.predicted.to_numpy(), log10=log10) for m,t in first}
+    text = ', '.join(f'{m} {lo:.2f} to {hi:.2f}' for m,(lo,hi) in ends.items())
+    return f'95% bootstrap interval of r2 (first repeat): {text}'
+
+# %% ../nbs/15_cli.ipynb #d8df5d8b
 def _by_size(res):
     s = res.summary(('model', 'size', 'split')).query('split=="test" and metric=="r2"')
-    return s.assign(r2=[f'{m:.3f} ± {d:.3f}' for m,d in zip(s['mean'], s.sd)]).pivot(index='model', columns='size', values='r2').to_string()
+    s = s.assign(r2=[f'{m:.3f} ± {d:.3f}' for m,d in zip(s['mean'], s.sd)])
+    return s.pivot(index='model', columns='size', values='r2').to_string()
 
-# %% ../nbs/15_cli.ipynb #8bfea9bc
+# %% ../nbs/15_cli.ipynb #9d584c0a
 def _positive(text):
     "A whole number above zero"
-    if not text.isdigit() or int(text)<1: raise argparse.ArgumentTypeError(f'{text!r} is not a whole number above 0')
+    if not text.isdigit() or int(text)<1:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number above 0')
     return int(text)
 
+# %% ../nbs/15_cli.ipynb #8394f5c0
 def _sizes(text): return [_positive(t) for t in text.split(',')]
 
+# %% ../nbs/15_cli.ipynb #f79a3bed
 def _models(text):
     names = text.split(',')
     for n in names:
-        if n not in ('plsr', 'gpr', 'cnn'): raise argparse.ArgumentTypeError(f'{n!r} is not a model: use plsr, gpr, cnn')
+        if n not in ('plsr', 'gpr', 'cnn'):
+            raise argparse.ArgumentTypeError(f'{n!r} is not a model: use plsr, gpr, cnn')
     return list(dict.fromkeys(names))
 
-# %% ../nbs/15_cli.ipynb #7d53bd77
+# %% ../nbs/15_cli.ipynb #90788161
 class _Parser(argparse.ArgumentParser):
     def error(self, message): self.exit(2, f'mirzai: {message} (see {self.prog} --help)\n')   # one line
 
+# %% ../nbs/15_cli.ipynb #f4a69218
 def _common(p, property=True):
-    p.add_argument('--unit', default='absorbance', choices=('absorbance', 'reflectance', 'percent'), help='what the spectral values are (default: absorbance)')
+    p.add_argument('--unit', default='absorbance', choices=('absorbance', 'reflectance', 'percent'),
+                   help='what the spectral values are (default: absorbance)')
     if property: p.add_argument('--property', default='kex', help='property column to learn (default: kex)')
 
+# %% ../nbs/15_cli.ipynb #4503cee0
 def _grid(p):
-    p.add_argument('--models', type=_models, default=['plsr', 'gpr', 'cnn'], help='comma-separated (default: plsr,gpr,cnn)')
+    p.add_argument('--models', type=_models, default=['plsr', 'gpr', 'cnn'],
+                   help='comma-separated (default: plsr,gpr,cnn)')
     p.add_argument('--jobs', type=_positive, help='processes (default: one a core)')
 
-# %% ../nbs/15_cli.ipynb #7ccd6585
-def parser():
+# %% ../nbs/15_cli.ipynb #3d5dcfd7
+def _library_argument(p, flag, **kw):
+    p.add_argument(flag, **kw,
+                   help="a table, a KSSL folder, or 'sample': 500 real spectra that come with the install")
+
+# %% ../nbs/15_cli.ipynb #bacd3f85
+def _commands(add):
+    "Arguments of each sub-command"
+    c = add(run); _library_argument(c, '--library', default='sample'); _common(c); _grid(c)
+    c.add_argument('--out', default='mirzai-run', help='folder to make (default: mirzai-run)')
+    c.add_argument('--seeds', type=_positive, default=10, help='random splits (default: 10)')
+
+    c = add(data); c.add_argument('name', choices=['sample'], help='which library')
+    c.add_argument('--out', default='kssl-sample.csv', help='ends in .csv, .csv.gz or .parquet')
+
+    c = add(train); _library_argument(c, 'library'); _common(c)
+    c.add_argument('--model', default='gpr', choices=('plsr', 'gpr', 'cnn'), help='(default: gpr)')
+    c.add_argument('--out', required=True, help='model folder to make')
+    c.add_argument('--seed', type=int, default=0, help='of everything random (default: 0)')
+
+    c = add(predict); c.add_argument('model', help='folder written by mirzai train or run'); _common(c, False)
+    c.add_argument('files', nargs='+', help='tables of spectra')
+    c.add_argument('--out', default='predictions.csv', help='(default: predictions.csv)')
+
+    c = add(evaluate); _library_argument(c, 'library', nargs='?', default='sample'); _common(c); _grid(c)
+    c.add_argument('--splits', type=_positive, default=20, help='random splits (default: 20)')
+    c.add_argument('--sizes', type=_sizes, help='training sizes for a learning curve, comma-separated')
+    c.add_argument('--folds', type=_positive, help='nested cross-validation with so many folds instead')
+    c.add_argument('--repeats', type=_positive, default=2, help='of the cross-validation (default: 2)')
+    c.add_argument('--out', default='mirzai-evaluation', help='folder to make')
+
+# %% ../nbs/15_cli.ipynb #bfd71a98
+def parser()->argparse.ArgumentParser:
     "All sub-commands and their options"
     p = _Parser('mirzai', description='Exchangeable potassium in soil from mid-infrared spectra.')
     p.add_argument('--version', action='store_true', help='print the version')
     sub = p.add_subparsers(metavar='COMMAND', parser_class=_Parser)
-    def add(f, **defaults):
-        c = sub.add_parser(f.__name__, help=f.__doc__, description=f.__doc__); c.set_defaults(func=f)
+    def add(f):
+        c = sub.add_parser(f.__name__, help=f.__doc__, description=f.__doc__)
+        c.set_defaults(func=f)
         return c
-    c = add(run); c.add_argument('--library', default='sample', help="a table, or 'sample': the 500 real KSSL spectra that come with the install (default)")
-    c.add_argument('--out', default='mirzai-run', help='folder to make (default: mirzai-run)'); c.add_argument('--seeds', type=_positive, default=10, help='random splits (default: 10)'); _common(c); _grid(c)
-    c = add(data); c.add_argument('name', choices=['sample'], help='which library'); c.add_argument('--out', default='kssl-sample.csv', help='.csv, .csv.gz or .parquet')
-    c = add(train); c.add_argument('library', help="a table, or 'sample'"); c.add_argument('--model', default='gpr', choices=('plsr', 'gpr', 'cnn'), help='(default: gpr)')
-    c.add_argument('--out', required=True, help='model folder to make'); c.add_argument('--seed', type=int, default=0, help='of everything random (default: 0)'); _common(c)
-    c = add(predict); c.add_argument('model', help='folder written by mirzai train'); c.add_argument('files', nargs='+', help='tables of spectra'); c.add_argument('--out', default='predictions.csv'); _common(c, False)
-    c = add(evaluate); c.add_argument('library', nargs='?', default='sample', help="a table, or 'sample' (default)"); c.add_argument('--splits', type=_positive, default=20, help='random splits (default: 20)')
-    c.add_argument('--sizes', type=_sizes, help='training sizes for a learning curve, comma-separated'); c.add_argument('--folds', type=_positive, help='nested cross-validation with this many folds instead')
-    c.add_argument('--repeats', type=_positive, default=2, help='of the cross-validation (default: 2)'); c.add_argument('--out', default='mirzai-evaluation', help='folder to make'); _common(c); _grid(c)
+    _commands(add)
     return p
 
-# %% ../nbs/15_cli.ipynb #47184421
+# %% ../nbs/15_cli.ipynb #6fdceefa
 def main(args:list=None # command-line words; default: those of the process
         )->int: # exit code
     "The `mirzai` command"
@@ -216,10 +283,11 @@ def main(args:list=None # command-line words; default: those of the process
         print(__version__); return 0
     if not hasattr(a, 'func'): parser().print_help(); return 0
     warnings.simplefilter('ignore'); warnings.filterwarnings('always', category=UserWarning, module='mirzai')
-    warnings.showwarning = lambda message, *_, **__: print(f'mirzai: warning: {" ".join(str(message).split())}', file=sys.stderr)
+    warnings.showwarning = lambda m, *_, **__: print('mirzai: warning:', *str(m).split(), file=sys.stderr)
     from mirzai.library import MirzaiError
     try: a.func(a)
     except MirzaiError as e: print(f'mirzai: {" ".join(str(e).split())}', file=sys.stderr); return 2
-    except OSError as e: print(f'mirzai: {e.filename or "output"}: {e.strerror or e}', file=sys.stderr); return 2
+    except OSError as e:
+        print(f'mirzai: {e.filename or "output"}: {e.strerror or e}', file=sys.stderr); return 2
     except KeyboardInterrupt: print('mirzai: stopped', file=sys.stderr); return 130
     return 0

@@ -13,7 +13,7 @@ from soilspecdl.dataloader import SpectralBlock, TensorSpectrum, show_batch
 from .library import MirzaiError, SpectralLibrary, concat, property_info
 from .network import Preprocess
 
-# %% ../nbs/08_datablock.ipynb #d1793123
+# %% ../nbs/08_datablock.ipynb #5bb45f3a
 def spectral_block(lib:SpectralLibrary, # training and validation rows
                    t, # (n,) target on the model's scale
                    valid_rows, # row numbers of the validation part
@@ -21,13 +21,15 @@ def spectral_block(lib:SpectralLibrary, # training and validation rows
                   )->DataBlock:
     "The DataBlock of a library: row number to (spectrum, target)"
     t = np.asarray(t, dtype=np.float32)
-    return DataBlock(blocks=(SpectralBlock(lib.wavenumbers), RegressionBlock()), get_x=lambda i: lib.spectra[i], get_y=lambda i: t[i],
+    return DataBlock(blocks=(SpectralBlock(lib.wavenumbers), RegressionBlock()),
+                     get_x=lambda i: lib.spectra[i], get_y=lambda i: t[i],
                      splitter=IndexSplitter(valid_rows), batch_tfms=list(batch_tfms))
 
-# %% ../nbs/08_datablock.ipynb #566217dc
+# %% ../nbs/08_datablock.ipynb #55f1f7e5
 class SpectralDL(TfmdDL):
     "A fastai loader that takes whole batches from resident arrays"
-    resident,wns = None,None # (spectra, targets) as tensors, or None: item by item, as usual; wavenumbers for `show_batch`
+    # (spectra, targets) as tensors, or None: item by item, as usual; wavenumbers for `show_batch`
+    resident,wns = None,None
     def create_batches(self, samps):
         if self.resident is None: yield from super().create_batches(samps); return
         X,t = self.resident
@@ -35,20 +37,21 @@ class SpectralDL(TfmdDL):
             rows = torch.tensor([self.items[j] for j in i])
             yield TensorSpectrum(X[rows], wns=self.wns), t[rows]
 
-# %% ../nbs/08_datablock.ipynb #62a7780f
+# %% ../nbs/08_datablock.ipynb #9997159e
 def spectral_dls(train:SpectralLibrary,
                  valid:SpectralLibrary=None, # on the same grid
                  target:str='kex', # property predicted
                  bs:int=32, # spectra a batch
                  batch_tfms=(), # such as `Augment` and `Standardise`
-                 scale=None # function from the property to the model's scale; default: log10 where `PROPERTIES` says so
+                 scale=None # property to the model's scale; default: log10 where `PROPERTIES` says so
                 )->DataLoaders:
     "DataLoaders of a training and a validation library"
     if scale is None: scale = np.log10 if property_info(target)['log10'] else (lambda y: y)
     whole = train if valid is None else concat([train, valid])
     t = scale(whole.y(target)).astype(np.float32)
     block = spectral_block(whole, t, range(len(train), len(whole)), batch_tfms)
-    dls = block.dataloaders(range(len(whole)), bs=min(bs, len(train)), val_bs=256, num_workers=0, dl_type=SpectralDL)
+    dls = block.dataloaders(range(len(whole)), bs=min(bs, len(train)), val_bs=256, num_workers=0,
+                            dl_type=SpectralDL)
     resident = torch.from_numpy(whole.spectra)[:, None], torch.from_numpy(t)
     for dl in dls.loaders: dl.resident,dl.wns = resident,whole.wavenumbers
     return dls
@@ -70,7 +73,7 @@ def displace(x, # (n, 1, p)
     a,b = (x.gather(-1, i.clamp(0, x.shape[-1]-1)) for i in (at, at+1))
     return a+(b-a)*(by-lo)
 
-# %% ../nbs/08_datablock.ipynb #0c0367b4
+# %% ../nbs/08_datablock.ipynb #411ff4f1
 class Augment(Transform):
     "Random instrument effects on training batches; each is off at 0"
     order,split_idx = 10,0
@@ -85,7 +88,8 @@ class Augment(Transform):
     def encodes(self, x:TensorSpectrum):
         plain = x.as_subclass(torch.Tensor)
         r = lambda: torch.randn(len(x), 1, 1, device=x.device)
-        z = plain*(1+self.gain*r()) + self.offset*r() + self.slope*r()*torch.linspace(-1, 1, x.shape[-1], device=x.device)
+        tilt = torch.linspace(-1, 1, x.shape[-1], device=x.device)
+        z = plain*(1+self.gain*r()) + self.offset*r() + self.slope*r()*tilt
         if self.shift: z = displace(z, (2*torch.rand(len(x), 1, 1, device=x.device)-1)*self.shift)
         if self.noise: z = z+self.noise*torch.randn_like(z)
         return TensorSpectrum(z)

@@ -6,7 +6,7 @@
 __all__ = ['Split', 'MODELS', 'MIN_VALID', 'random_split', 'kfold_splits', 'make_model', 'run_task', 'Results', 'run_tasks',
            'evaluate', 'nested_cv', 'bootstrap', 'learning_curve']
 
-# %% ../nbs/10_experiment.ipynb #e63847f6
+# %% ../nbs/10_experiment.ipynb #69582daa
 import os, numpy as np, pandas as pd, matplotlib.pyplot as plt
 from collections import namedtuple
 from time import perf_counter
@@ -14,12 +14,13 @@ from fastcore.basics import patch
 from joblib import Parallel, delayed, parallel_config
 from sklearn.model_selection import KFold
 from threadpoolctl import threadpool_limits
-from .library import MirzaiError, SpectralLibrary, Progress, property_info, log_axes, panels, model_colors
+from .library import MirzaiError, SpectralLibrary, Progress, property_info
+from .library import log_axes, panels, model_colors
 from .metrics import METRICS, scores
 from .plsr import PLSR
 from .gpr import GPR
 
-# %% ../nbs/10_experiment.ipynb #6844a1bf
+# %% ../nbs/10_experiment.ipynb #954c533e
 Split = namedtuple('Split', 'train valid test')
 
 def random_split(n:int, # samples
@@ -31,7 +32,8 @@ def random_split(n:int, # samples
     t,v = round(n*test), round(n*valid)
     return Split(rows[t+v:], rows[t:t+v], rows[:t])
 
-def kfold_splits(n:int, folds:int=10, seed:int=0)->list[Split]: # `valid` is empty: models choose inside `train`
+# %% ../nbs/10_experiment.ipynb #1e9fa245
+def kfold_splits(n:int, folds:int=10, seed:int=0)->list[Split]: # `valid` is empty
     "Every sample in exactly one test fold"
     none = np.array([], dtype=int)
     return [Split(a, none, b) for a,b in KFold(folds, shuffle=True, random_state=seed).split(np.arange(n))]
@@ -52,8 +54,9 @@ def make_model(name:str, # one of `MODELS`
         return CNNRegressor(target=target, seed=seed, **kwargs)
     raise MirzaiError(f'model {name!r} is not known: use one of {", ".join(MODELS)}')
 
-# %% ../nbs/10_experiment.ipynb #7bffcb27
-MIN_VALID = 200   # validation samples from which choosing by them beats cross-validation inside the training part
+# %% ../nbs/10_experiment.ipynb #0b60f1c9
+# validation samples from which choosing by them beats cross-validation inside the training part
+MIN_VALID = 200
 
 def run_task(lib:SpectralLibrary, # the selected library
              task:dict # `model`, `seed`, `split`, and labels that are passed on
@@ -68,10 +71,11 @@ def run_task(lib:SpectralLibrary, # the selected library
         predicted = model.predict(lib[rows])
     part = np.repeat(split._fields, [len(p) for p in split])
     labels = {k:v for k,v in task.items() if k not in ('split', 'kwargs', 'target')}
-    table = pd.DataFrame(labels | dict(split=part, id=lib.ids[rows], observed=lib.y(target)[rows], predicted=predicted))
+    table = pd.DataFrame(labels | dict(split=part, id=lib.ids[rows], observed=lib.y(target)[rows],
+                                       predicted=predicted))
     return labels | dict(seconds=perf_counter()-start), table
 
-# %% ../nbs/10_experiment.ipynb #fe4df253
+# %% ../nbs/10_experiment.ipynb #0fb6d7cd
 class Results:
     "Predictions of many fits, and the scores that follow from them"
     def __init__(self,
@@ -86,17 +90,20 @@ class Results:
         "One row of metrics for each fit and part"
         log10 = property_info(self.target)['log10']
         groups = self.predictions.groupby(list(by), sort=False)
-        return pd.DataFrame([dict(zip(by, k)) | scores(t.observed.to_numpy(), t.predicted.to_numpy(), log10) for k,t in groups])
+        score = lambda t: scores(t.observed.to_numpy(), t.predicted.to_numpy(), log10)
+        return pd.DataFrame([dict(zip(by, k)) | score(t) for k,t in groups])
 
-# %% ../nbs/10_experiment.ipynb #51492240
+# %% ../nbs/10_experiment.ipynb #0a55dbc9
 @patch
 def summary(self:Results,
             by=('model', 'split') # what makes a row
            )->pd.DataFrame: # columns: `by`, metric, mean, sd, n_seeds
     "Mean and standard deviation of every metric over the seeds"
     long = self.scores(tuple(dict.fromkeys([*by, 'seed']))).melt([*by, 'seed'], METRICS, 'metric')
-    return long.groupby([*by, 'metric'], sort=False).value.agg(mean='mean', sd='std', n_seeds='count').reset_index()
+    g = long.groupby([*by, 'metric'], sort=False).value
+    return g.agg(mean='mean', sd='std', n_seeds='count').reset_index()
 
+# %% ../nbs/10_experiment.ipynb #58d7867f
 @patch
 def table(self:Results,
           split:str='test', # which part
@@ -105,10 +112,12 @@ def table(self:Results,
          )->pd.DataFrame: # "mean ± sd" over seeds
     "Scores of one part as people read them"
     s = self.summary((by, 'split')).query('split==@split')
-    text = [f'{m:.1f} ± {d:.1f}' if k=='mape' else f'{m:.3f} ± {d:.3f}' for m,d,k in zip(s['mean'], s.sd, s.metric)]
-    return s.assign(text=text).pivot(index=by, columns='metric', values='text').loc[list(dict.fromkeys(s[by])), list(metrics)].rename_axis(columns=None)
+    text = [f'{m:.1f} ± {d:.1f}' if k=='mape' else f'{m:.3f} ± {d:.3f}' for m,d,
+            k in zip(s['mean'], s.sd, s.metric)]
+    wide = s.assign(text=text).pivot(index=by, columns='metric', values='text').rename_axis(columns=None)
+    return wide.loc[list(dict.fromkeys(s[by])), list(metrics)]
 
-# %% ../nbs/10_experiment.ipynb #b3eb9e17
+# %% ../nbs/10_experiment.ipynb #ec99386b
 def run_tasks(lib:SpectralLibrary, # the selected library
               tasks:list, # see `run_task`
               jobs:int=None, # processes; default: one a core
@@ -121,12 +130,15 @@ def run_tasks(lib:SpectralLibrary, # the selected library
     out,p = [None]*len(tasks), Progress('fitting models', len(tasks), quiet)
     config = dict(backend='loky', inner_max_num_threads=1) if jobs>1 else dict(backend='sequential')
     with p, parallel_config(n_jobs=jobs, **config):
-        for i,r in Parallel(return_as='generator_unordered')(delayed(_numbered)(i, lib, tasks[i]) for i in order): out[i] = r; p.step()
-    return Results(pd.concat([t for _,t in out], ignore_index=True), pd.DataFrame([l for l,_ in out]), tasks[0].get('target', 'kex'))
+        calls = (delayed(_numbered)(i, lib, tasks[i]) for i in order)
+        for i,r in Parallel(return_as='generator_unordered')(calls): out[i] = r; p.step()
+    return Results(pd.concat([t for _,t in out], ignore_index=True), pd.DataFrame([l for l,_ in out]),
+                   tasks[0].get('target', 'kex'))
 
+# %% ../nbs/10_experiment.ipynb #009d7605
 def _numbered(i, lib, task): return i, run_task(lib, task)
 
-# %% ../nbs/10_experiment.ipynb #34670fe3
+# %% ../nbs/10_experiment.ipynb #81015ed5
 def evaluate(lib:SpectralLibrary, # the selected library
              models=MODELS, # names
              seeds=range(10), # one random split each
@@ -135,9 +147,10 @@ def evaluate(lib:SpectralLibrary, # the selected library
              quiet:bool=False # no progress
             )->Results:
     "The paper's protocol: models on repeated random 80/10/10 splits by sample"
-    return run_tasks(lib, [dict(model=m, seed=s, split=random_split(len(lib), s), target=target) for m in models for s in seeds], jobs, quiet)
+    return run_tasks(lib, [dict(model=m, seed=s, split=random_split(len(lib), s), target=target)
+                           for m in models for s in seeds], jobs, quiet)
 
-# %% ../nbs/10_experiment.ipynb #6c083cd8
+# %% ../nbs/10_experiment.ipynb #bf65db31
 @patch
 def plot_scores(self:Results, metric:str='r2', ax=None):
     "One dot a split, one line a split joining the models: the spread, and who wins on the same split"
@@ -148,7 +161,9 @@ def plot_scores(self:Results, metric:str='r2', ax=None):
     for i,m in enumerate(s):
         ax.scatter([i]*len(s), s[m], s=14, color=model_colors[m])
         ax.plot([i-.2, i+.2], [s[m].mean()]*2, color='k', lw=1.5)
-    ax.set_xticks(range(s.shape[1]), [m.upper() for m in s]); ax.set_ylabel(f'{metric} on the test set'); ax.set_xlim(-.5, s.shape[1]-.5)
+    ax.set_xticks(range(s.shape[1]), [m.upper()
+                                      for m in s])
+    ax.set(ylabel=f'{metric} on the test set', xlim=(-.5, s.shape[1]-.5))
     return ax
 
 # %% ../nbs/10_experiment.ipynb #8b847dba
@@ -166,7 +181,7 @@ def nested_cv(lib:SpectralLibrary, # the selected library
     res = run_tasks(lib, tasks, jobs, quiet)
     return Results(res.predictions.query('split=="test"').reset_index(drop=True), res.fits, target)
 
-# %% ../nbs/10_experiment.ipynb #f53262cc
+# %% ../nbs/10_experiment.ipynb #4cf2be3d
 def bootstrap(observed, predicted, # (n,) in the property's unit
               metric:str='r2', # one of `METRICS`
               log10:bool=True, # as in `scores`
@@ -175,9 +190,10 @@ def bootstrap(observed, predicted, # (n,) in the property's unit
     "95% bootstrap interval of a score over samples"
     rng = np.random.default_rng(seed)
     rows = rng.integers(len(observed), size=(draws, len(observed)))
-    return tuple(float(v) for v in np.percentile([scores(observed[r], predicted[r], log10)[metric] for r in rows], [2.5, 97.5]))
+    return tuple(float(v) for v in np.percentile([scores(observed[r], predicted[r], log10)[metric]
+                                                  for r in rows], [2.5, 97.5]))
 
-# %% ../nbs/10_experiment.ipynb #4b5e5681
+# %% ../nbs/10_experiment.ipynb #568f2a16
 def learning_curve(lib:SpectralLibrary, # the selected library
                    models=MODELS, # names
                    sizes=(50, 100, 200, 300), # training samples
@@ -189,21 +205,27 @@ def learning_curve(lib:SpectralLibrary, # the selected library
     "Models on nested parts of each seed's training set, judged on one test set a seed"
     splits = {s: random_split(len(lib), s) for s in seeds}
     most = min(len(s.train) for s in splits.values())
-    if max(sizes)>most: raise MirzaiError(f'learning_curve: size {max(sizes)} is more than the {most} training samples of an 80/10/10 split')
-    return run_tasks(lib, [dict(model=m, seed=s, size=n, split=splits[s]._replace(train=splits[s].train[:n]), target=target)
+    if max(sizes)>most:
+        raise MirzaiError(f'learning_curve: size {max(sizes)} is more than the {most} training samples of '
+                          f'an 80/10/10 split')
+    return run_tasks(lib, [dict(model=m, seed=s, size=n,
+                                split=splits[s]._replace(train=splits[s].train[:n]), target=target)
                            for m in models for s in seeds for n in sizes], jobs, quiet)
 
-# %% ../nbs/10_experiment.ipynb #95e684e3
+# %% ../nbs/10_experiment.ipynb #9243cb53
 @patch
 def plot_learning_curve(self:Results, metric:str='r2', ax=None):
     "Test score against training size, mean and standard deviation over the seeds"
-    s = self.scores(('model', 'size', 'seed', 'split')).query('split=="test"').groupby(['model', 'size'])[metric].agg(['mean', 'std']).reset_index()
+    s = self.scores(('model', 'size', 'seed', 'split')).query('split=="test"')
+    s = s.groupby(['model', 'size'])[metric].agg(['mean', 'std']).reset_index()
     if ax is None: ax = panels(figsize=(4.5, 2.8))
-    for m,t in s.groupby('model', sort=False): ax.errorbar(t['size'], t['mean'], t['std'], fmt='o-', ms=3, lw=1, capsize=2, color=model_colors[m], label=m.upper())
+    for m,t in s.groupby('model', sort=False):
+        ax.errorbar(t['size'], t['mean'], t['std'], fmt='o-', ms=3, lw=1, capsize=2, color=model_colors[m],
+                    label=m.upper())
     ax.set(xlabel='training samples', ylabel=f'{metric} on the test set (mean ± sd)'); ax.legend()
     return ax
 
-# %% ../nbs/10_experiment.ipynb #6904c62b
+# %% ../nbs/10_experiment.ipynb #a7022887
 @patch
 def plot_observed(self:Results, model:str, split:str='test', ax=None):
     "Predictions of one part against observations, all seeds together"
@@ -211,9 +233,11 @@ def plot_observed(self:Results, model:str, split:str='test', ax=None):
     info = property_info(self.target)
     if ax is None: ax = panels(figsize=(3.2, 3.2))
     ax.scatter(t.observed, t.predicted, s=8, alpha=.35, color=model_colors[model], lw=0)
-    every = self.predictions.query('split==@split')[['observed', 'predicted']]      # the same range for every model
+    # the same range for every model
+    every = self.predictions.query('split==@split')[['observed', 'predicted']]
     ends = [every.min().min(), every.max().max()]
     ax.plot(ends, ends, 'k', lw=.8)
     if info['log10']: log_axes(ax)
-    ax.set(title=model.upper(), aspect='equal', xlim=ends, ylim=ends, xlabel=f'observed {self.target} ({info["unit"]})', ylabel='predicted')
+    ax.set(title=model.upper(), aspect='equal', xlim=ends, ylim=ends,
+           xlabel=f'observed {self.target} ({info["unit"]})', ylabel='predicted')
     return ax

@@ -15,13 +15,14 @@ from sklearn.utils.validation import check_is_fitted
 from .library import MirzaiError
 from .transforms import SpectralRegressor, SNV, SavitzkyGolay
 
-# %% ../nbs/06_gpr.ipynb #07a14165
+# %% ../nbs/06_gpr.ipynb #6b2c0413
 def views(X, # (n, p) absorbance
           window:int=11 # points of the Savitzky-Golay window
          )->list: # two (n, p) arrays: first and second derivative of the SNV spectrum
     "Two derivatives of each spectrum; a spectrum shorter than the window is its own view"
     if X.shape[1]<window: return [X, X]
-    z = SNV().fit_transform(X.astype(np.float64))   # second derivatives are small differences: float32 would show in the sixth digit
+    # second derivatives are small differences: float32 would show in the sixth digit
+    z = SNV().fit_transform(X.astype(np.float64))
     return [SavitzkyGolay(window, k, k).fit_transform(z) for k in (1, 2)]
 
 # %% ../nbs/06_gpr.ipynb #0f243bc2
@@ -80,7 +81,7 @@ class GPR(SpectralRegressor):
         seed:int=0 # of the subsets
     ): store_attr()
 
-# %% ../nbs/06_gpr.ipynb #6d8589a6
+# %% ../nbs/06_gpr.ipynb #ff48193d
 @patch
 def _fit(self:GPR, X, t, valid):
     if len(X)<2: raise ValueError('GPR needs at least 2 samples, not 1 sample')
@@ -94,6 +95,7 @@ def _fit(self:GPR, X, t, valid):
     self.theta_,_,self.window_ = min(tried, key=lambda o: o[1])
     self._condition(X, t)
 
+# %% ../nbs/06_gpr.ipynb #bee59c54
 @patch
 def _condition(self:GPR, X, t):
     "Weights on the training samples, for the hyperparameters at hand"
@@ -103,7 +105,7 @@ def _condition(self:GPR, X, t):
     self._chol = cho_factor(K+(np.exp(self.theta_[-1])+1e-8)*np.eye(len(t)), lower=True)
     self.alpha_ = cho_solve(self._chol, (t-self.mean_)/self.sd_)
 
-# %% ../nbs/06_gpr.ipynb #f03f1132
+# %% ../nbs/06_gpr.ipynb #7bcae6fe
 @patch
 def _look(self:GPR, X, window):
     "Views standardised by the training set's own statistics, which are kept"
@@ -111,18 +113,22 @@ def _look(self:GPR, X, window):
     self.center_,self.spread_ = [v.mean(0) for v in V], [np.where((s := v.std(0))>0, s, 1) for v in V]
     return self._scaled(V)
 
+# %% ../nbs/06_gpr.ipynb #06a29c1a
 @patch
 def _scaled(self:GPR, V): return [(v-m)/s for v,m,s in zip(V, self.center_, self.spread_)]
 
+# %% ../nbs/06_gpr.ipynb #0b9d2d67
 @patch
 def _cross(self:GPR, X)->np.ndarray: # (m, n) kernel between new spectra and the training samples
     "How alike new spectra and training samples are"
     V = self._scaled(views(X, self.window_))
     return self._kernel([cdist(a, b, 'sqeuclidean') for a,b in zip(V, self.views_)])
 
+# %% ../nbs/06_gpr.ipynb #acdc1108
 @patch
 def _kernel(self:GPR, D): return sum(rq(d, self.theta_[3*i:3*i+3])[0] for i,d in enumerate(D))
 
+# %% ../nbs/06_gpr.ipynb #f63852ca
 @patch
 def _predict(self:GPR, X, chunk=2000):
     out = [self._cross(X[i:i+chunk])@self.alpha_ for i in range(0, len(X), chunk)]

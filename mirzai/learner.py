@@ -32,7 +32,7 @@ def cnn_learner(dls:DataLoaders, # from `spectral_dls`
     p = n_wavenumbers or dls.train.one_batch()[0].shape[-1]
     return Learner(dls, net or KexCNN(p, dropout), loss_func=MSELossFlat(), wd=wd, cbs=cbs)
 
-# %% ../nbs/09_learner.ipynb #15d32e5a
+# %% ../nbs/09_learner.ipynb #44395847
 def triangle(epoch, # epoch number(s), from 0
              low:float=3e-5, high:float=1e-3, # the two rates
              half:int=5 # epochs from one to the other
@@ -40,13 +40,15 @@ def triangle(epoch, # epoch number(s), from 0
     "Triangular cyclic learning rate, doi 10.1109/WACV.2017.58"
     return low+(high-low)*(1-np.abs((np.asarray(epoch)/half)%2-1))
 
+# %% ../nbs/09_learner.ipynb #766ae320
 @patch
 def fit_cyclic(self:Learner, n_epoch:int, low=3e-5, high=1e-3, half=5, cbs=None):
     "Fit with the paper's triangular schedule, stepped once an epoch"
-    sched = ParamScheduler({'lr': lambda pos: float(triangle(min(int(pos*n_epoch+1e-6), n_epoch-1), low, high, half))})
+    at = lambda pos: float(triangle(min(int(pos*n_epoch+1e-6), n_epoch-1), low, high, half))
+    sched = ParamScheduler({'lr': at})
     self.fit(n_epoch, cbs=[sched, *(cbs or [])])
 
-# %% ../nbs/09_learner.ipynb #e988d8e1
+# %% ../nbs/09_learner.ipynb #856bb8b2
 class KeepBest(TrackerCallback):
     "Stop after `patience` looks without improvement, and restore the best weights"
     def __init__(self,
@@ -60,19 +62,23 @@ class KeepBest(TrackerCallback):
         if (self.epoch+1)%self.every: return
         super().after_epoch()
         if self.new_best:
-            self.state,self.wait,self.best_epoch = {k:v.clone() for k,v in self.learn.model.state_dict().items()},0,self.epoch
+            self.wait,self.best_epoch = 0,self.epoch
+            self.state = {k:v.clone() for k,v in self.learn.model.state_dict().items()}
         else: self.wait += 1
         if self.wait>=self.patience: raise CancelFitException()
     def after_fit(self):
         if self.state: self.learn.model.load_state_dict(self.state)
         super().after_fit()
 
-# %% ../nbs/09_learner.ipynb #8b3710f2
+# %% ../nbs/09_learner.ipynb #75ca77e4
 RECIPES = dict(
-    small=dict(epochs=100, lr=6e-3, bs=64, wd=.05, dropout=.2, mixup=1., deriv=1, window=21, pool=2, schedule='one-cycle', nets=2,
+    small=dict(epochs=100, lr=6e-3, bs=64, wd=.05, dropout=.2, mixup=1., deriv=1, window=21, pool=2,
+               schedule='one-cycle', nets=2,
                augment=dict(offset=.05, slope=.05, gain=.1, shift=2., noise=.002)),
-    large=dict(epochs=20, lr=1e-2, bs=128, wd=.01, dropout=.2, mixup=0, deriv=0, window=11, pool=1, schedule='one-cycle', nets=1, augment={}),
-    paper=dict(epochs=201, lr=1e-3, bs=32, wd=0., dropout=.4, mixup=0, deriv=0, window=11, pool=1, schedule='cyclic', nets=1, augment={}))
+    large=dict(epochs=20, lr=1e-2, bs=128, wd=.01, dropout=.2, mixup=0, deriv=0, window=11, pool=1,
+               schedule='one-cycle', nets=1, augment={}),
+    paper=dict(epochs=201, lr=1e-3, bs=32, wd=0., dropout=.4, mixup=0, deriv=0, window=11, pool=1,
+               schedule='cyclic', nets=1, augment={}))
 SMALL = 5000   # samples below which the small recipe is used
 
 def recipe_for(n:int, # training samples
@@ -91,7 +97,7 @@ def seeded(seed:int):
         with no_random(seed): yield
     finally: torch.set_num_threads(threads)
 
-# %% ../nbs/09_learner.ipynb #2fdde992
+# %% ../nbs/09_learner.ipynb #92ac9dba
 class CNNRegressor(NetRegressor):
     "The paper's network as a scikit-learn regressor, trained with fastai"
     def __init__(self,
@@ -109,28 +115,32 @@ class CNNRegressor(NetRegressor):
     def _recipe(self, n):
         changes = dict(nets=self.nets, epochs=self.epochs, lr=self.lr)
         if self.recipe is None: return recipe_for(n, **changes)
-        if self.recipe not in RECIPES: raise MirzaiError(f'CNNRegressor: recipe {self.recipe!r} is not known: use one of {", ".join(RECIPES)}')
+        if self.recipe not in RECIPES:
+            raise MirzaiError(f'CNNRegressor: recipe {self.recipe!r} is not known: use one of '
+                              f'{", ".join(RECIPES)}')
         return RECIPES[self.recipe] | {k:v for k,v in changes.items() if v is not None}
 
-# %% ../nbs/09_learner.ipynb #27cd9674
+# %% ../nbs/09_learner.ipynb #742ce284
 @patch
 def _fit(self:CNNRegressor, X, t, valid):
     if len(X)<4: raise MirzaiError(f'CNNRegressor: {len(X)} samples are too few for batches: give at least 4')
     r = self.recipe_ = self._recipe(len(X))
-    if r['schedule']=='cyclic' and valid is None: raise MirzaiError('CNNRegressor: the paper recipe stops on validation data: give valid=...')
+    if r['schedule']=='cyclic' and valid is None:
+        raise MirzaiError('CNNRegressor: the paper recipe stops on validation data: give valid=...')
     self.mean_,self.sd_ = t.mean(), t.std() or 1.
     if X.shape[1]//r['pool']<LEAST: r['pool'] = 1   # too few points to spare any
     self.pre_ = Preprocess(X.shape[1], r['deriv'], r['window'], r['pool']).learn(torch.from_numpy(X)[:, None])
     self.learners_ = [self._train(X, t, valid, 1000*self.seed+i) for i in range(r['nets'])]
     self.net_ = SpectralNet(self.pre_, [l.model for l in self.learners_], self.mean_, self.sd_).eval()
 
+# %% ../nbs/09_learner.ipynb #55464a23
 @patch
 def _library(self:CNNRegressor, X, t):
     "Spectra and standardised target as a library, for the DataBlock"
     w = self.wavenumbers_ if self.wavenumbers_ is not None else np.arange(X.shape[1])
     return SpectralLibrary(X, w, pd.DataFrame({'t': (t-self.mean_)/self.sd_}))
 
-# %% ../nbs/09_learner.ipynb #e78849eb
+# %% ../nbs/09_learner.ipynb #1d2115cc
 @patch
 def _train(self:CNNRegressor, X, t, valid, seed)->Learner:
     "One network"
@@ -138,8 +148,10 @@ def _train(self:CNNRegressor, X, t, valid, seed)->Learner:
     with seeded(seed):
         tfms = [Augment(**r['augment'])]*bool(r['augment']) + [Standardise(self.pre_)]
         dls = spectral_dls(self._library(X, t), valid and self._library(*valid), 't', r['bs'], tfms)
-        learn = cnn_learner(dls, X.shape[1]//r['pool'], r['dropout'], r['wd'], cbs=[MixUp(r['mixup'])]*bool(r['mixup']))
+        learn = cnn_learner(dls, X.shape[1]//r['pool'], r['dropout'], r['wd'],
+                            cbs=[MixUp(r['mixup'])]*bool(r['mixup']))
         if not self.verbose: learn.remove_cb(ProgressCallback); learn.logger = noop
-        if r['schedule']=='cyclic': paper_init(learn.model); learn.fit_cyclic(r['epochs'], high=r['lr'], cbs=[KeepBest(3, every=10)])
+        if r['schedule']=='cyclic':
+            paper_init(learn.model); learn.fit_cyclic(r['epochs'], high=r['lr'], cbs=[KeepBest(3, every=10)])
         else: learn.fit_one_cycle(r['epochs'], r['lr'])
     return learn

@@ -51,10 +51,11 @@ class Progress:
     def __exit__(self, *_): self.stop.set()
     def step(self): self.done += 1
 
-# %% ../nbs/00_library.ipynb #da5eef10
+# %% ../nbs/00_library.ipynb #2721d60f
 PROPERTIES = pd.DataFrame([
     # name,  label,                    unit,          log10, minimum kept
-    ('kex',  'exchangeable potassium', 'cmol(+)/kg',  True,  0.12),  # twice the detection limit of 0.06, doi 10.1016/j.aiia.2022.10.001
+    # twice the detection limit of 0.06, doi 10.1016/j.aiia.2022.10.001
+    ('kex',  'exchangeable potassium', 'cmol(+)/kg',  True,  0.12),
     ('cec',  'cation exchange capacity','cmol(+)/kg', True,  None),
     ('oc',   'organic carbon',         '%',           True,  None),
     ('clay', 'clay',                   '%',           False, None),
@@ -69,13 +70,13 @@ def property_info(name:str # property column, such as `kex`
     d = PROPERTIES.loc[name].to_dict()
     return d | dict(minimum=None if pd.isna(d['minimum']) else d['minimum'])
 
-# %% ../nbs/00_library.ipynb #407afabd
+# %% ../nbs/00_library.ipynb #14a7fdf7
 class SpectralLibrary:
     "Soil spectra with their wavenumbers and properties, always in step"
     def __init__(self,
         spectra, # (n, p) absorbance; kept as C-contiguous float32
         wavenumbers, # (p,) wavenumbers in cm⁻¹, any order, each once
-        properties=None, # DataFrame of n rows, its index the sample ids; default: ids 0 to n-1 and no properties
+        properties=None, # DataFrame, n rows, indexed by sample id; default: ids 0 to n-1
         name:str='library', # what to call it in figures and errors
         dropped=None # rows already dropped on the way here: {reason: count}
     ):
@@ -86,7 +87,8 @@ class SpectralLibrary:
                               f'{self.wavenumbers.shape} do not fit: give (n, p) and (p,)')
         self.properties = pd.DataFrame(index=range(len(self))) if properties is None else properties
         if len(self.properties)!=len(self):
-            raise MirzaiError(f'{name}: {len(self)} spectra but {len(self.properties)} rows of properties: give one row a spectrum')
+            raise MirzaiError(f'{name}: {len(self)} spectra but {len(self.properties)} rows of properties: '
+                              f'give one row a spectrum')
         self.name, self.dropped = name, dict(dropped or {})
         self._sort()
 
@@ -94,21 +96,29 @@ class SpectralLibrary:
 
     def _sort(self):
         o = np.argsort(self.wavenumbers, kind='stable')
-        if (np.diff(o)!=1).any(): self.spectra, self.wavenumbers = np.ascontiguousarray(self.spectra[:,o]), self.wavenumbers[o]
+        if (np.diff(o)!=1).any():
+            self.spectra, self.wavenumbers = np.ascontiguousarray(self.spectra[:,o]), self.wavenumbers[o]
         twice = np.unique(self.wavenumbers[1:][np.diff(self.wavenumbers)==0])
-        if len(twice): raise MirzaiError(f'{self.name}: two columns for wavenumber {some(twice)} cm-1: keep one of each')
+        if len(twice):
+            raise MirzaiError(f'{self.name}: two columns for wavenumber {some(twice)} cm-1: keep one of each')
 
-# %% ../nbs/00_library.ipynb #8f7931dc
-plot_style = {'figure.figsize': (8, 3), 'figure.dpi': 90, 'axes.spines.top': False, 'axes.spines.right': False, 'axes.grid': True,
-              'grid.alpha': .25, 'font.size': 9, 'legend.frameon': False, 'savefig.bbox': 'tight', 'svg.fonttype': 'none',
-              'axes.prop_cycle': plt.cycler(color=['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#000000'])} # Okabe-Ito
+# %% ../nbs/00_library.ipynb #b14ea212
+plot_style = {'figure.figsize': (8, 3), 'figure.dpi': 90, 'axes.spines.top': False,
+              'axes.spines.right': False, 'axes.grid': True,
+              'grid.alpha': .25, 'font.size': 9, 'legend.frameon': False, 'savefig.bbox': 'tight',
+              'svg.fonttype': 'none',
+              # Okabe-Ito
+              'axes.prop_cycle': plt.cycler(color=['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00',
+                                                   '#56B4E9', '#000000'])}
 model_colors = dict(plsr='#0072B2', gpr='#009E73', cnn='#D55E00')
 
-# %% ../nbs/00_library.ipynb #de391f61
+# %% ../nbs/00_library.ipynb #08b60178
 def panels(nrows:int=1, ncols:int=1, **kwargs): # one axes or an array of them
     "matplotlib's `subplots` in the shared style"
-    plt.draw_if_interactive()   # loads the backend here: inside `rc_context` a notebook's switch to interactive would be undone
-    with plt.rc_context(plot_style): return plt.subplots(nrows, ncols, **({'layout': 'constrained'} | kwargs))[1]
+    # loads the backend here: inside `rc_context` a notebook's switch to interactive would be undone
+    plt.draw_if_interactive()
+    with plt.rc_context(plot_style):
+        return plt.subplots(nrows, ncols, **({'layout': 'constrained'} | kwargs))[1]
 
 # %% ../nbs/00_library.ipynb #b1bc6d53
 def spectrum_axes(ax=None, # axes to draw on; default: new ones in the shared style
@@ -144,13 +154,15 @@ def show(self:SpectralLibrary,
     ax.legend()
     return ax
 
-# %% ../nbs/00_library.ipynb #95963bf9
+# %% ../nbs/00_library.ipynb #655a6814
 @patch
 def __repr__(self:SpectralLibrary):
     w = self.wavenumbers
     grid = f'{len(w)} wavenumbers, {w[0]:g} to {w[-1]:g} cm-1' if len(w) else 'no wavenumbers'
-    return f'{self.name}: {len(self)} spectra, {grid}, properties: {", ".join(map(str, self.properties)) or "none"}'
+    names = ', '.join(map(str, self.properties)) or 'none'
+    return f'{self.name}: {len(self)} spectra, {grid}, properties: {names}'
 
+# %% ../nbs/00_library.ipynb #ac92cd20
 @patch
 def _repr_html_(self:SpectralLibrary):
     import html
@@ -158,7 +170,7 @@ def _repr_html_(self:SpectralLibrary):
     table = num.describe().T.drop(columns='std').round(3)._repr_html_() if num.shape[1] and len(num) else ''
     return f'<p>{html.escape(repr(self))}</p>{table}'
 
-# %% ../nbs/00_library.ipynb #0b7489e3
+# %% ../nbs/00_library.ipynb #ba53f701
 @patch
 def __getitem__(self:SpectralLibrary,
                 rows # slice, row number, row numbers or boolean mask
@@ -169,29 +181,37 @@ def __getitem__(self:SpectralLibrary,
     if isinstance(rows, np.ndarray) and rows.dtype==bool and len(rows)!=len(self):
         raise MirzaiError(f'{self.name}: a mask of {len(rows)} for {len(self)} spectra')
     if isinstance(rows, np.ndarray) and not len(rows): rows = rows.astype(int)
-    return SpectralLibrary(self.spectra[rows], self.wavenumbers, self.properties.iloc[rows], self.name, self.dropped)
+    return SpectralLibrary(self.spectra[rows], self.wavenumbers, self.properties.iloc[rows], self.name,
+                           self.dropped)
 
+# %% ../nbs/00_library.ipynb #d74d8262
 @patch
 def by_id(self:SpectralLibrary, ids)->SpectralLibrary:
     "The rows of these sample ids, in the order asked"
     at = self.properties.index.get_indexer_for(np.atleast_1d(np.asarray(ids, dtype=object)))
-    if (at<0).any(): raise MirzaiError(f'{self.name}: some of the sample ids asked for are not there; the first ids that are: {some(self.ids)}')
+    if (at<0).any():
+        raise MirzaiError(f'{self.name}: some of the sample ids asked for are not there; the first ids '
+                          f'that are: {some(self.ids)}')
     return self[at]
 
+# %% ../nbs/00_library.ipynb #aa0fa20c
 @patch(as_prop=True)
 def ids(self:SpectralLibrary): return self.properties.index.to_numpy()
 
-# %% ../nbs/00_library.ipynb #54426527
+# %% ../nbs/00_library.ipynb #67efed90
 @patch
 def y(self:SpectralLibrary,
       target:str='kex' # a property column
      )->np.ndarray: # (n,) float64, in the property's own unit; missing values are NaN
     "One property as a flat array"
     if target not in self.properties:
-        raise MirzaiError(f'{self.name}: no property {target!r}; there are: {", ".join(map(str, self.properties)) or "none"}')
+        raise MirzaiError(f'{self.name}: no property {target!r}; there are: '
+                          f'{", ".join(map(str, self.properties)) or "none"}')
     y = pd.to_numeric(self.properties[target], errors='coerce')
     text = self.properties[target].notna() & y.isna()
-    if text.any(): raise MirzaiError(f'{self.name}: {target} of {some(self.ids[text])} is not a number: correct or empty it')
+    if text.any():
+        raise MirzaiError(f'{self.name}: {target} of {some(self.ids[text])} is not a number: correct or '
+                          f'empty it')
     return y.to_numpy(dtype=np.float64, na_value=np.nan)
 
 # %% ../nbs/00_library.ipynb #4b028d6c
@@ -222,44 +242,57 @@ def select(self:SpectralLibrary,
     if positive: lib = lib.drop((lib.spectra<=0).any(1), 'absorbance not positive')
     return lib
 
-# %% ../nbs/00_library.ipynb #56a2a81f
+# %% ../nbs/00_library.ipynb #e594eef5
 @patch
 def check_training(self:SpectralLibrary,
                    target:str='kex' # the property to be learnt
                   )->SpectralLibrary: # itself
     "Refuse what no model should be trained on: non-finite absorbance, repeated ids, a constant property"
     bad = ~np.isfinite(self.spectra).all(1)
-    if bad.any(): raise MirzaiError(f'{self.name}: absorbance missing, infinite or text in {bad.sum()} row(s), ids {some(self.ids[bad])}: correct or remove them')
+    if bad.any():
+        raise MirzaiError(f'{self.name}: absorbance missing, infinite or text in {bad.sum()} row(s), ids '
+                          f'{some(self.ids[bad])}: correct or remove them')
     again = self.properties.index.duplicated()
-    if again.any(): raise MirzaiError(f'{self.name}: id {some(self.properties.index[again].unique())} stands on several rows: average the scans of a sample first')
+    if again.any():
+        raise MirzaiError(f'{self.name}: id {some(self.properties.index[again].unique())} stands on '
+                          f'several rows: average the scans of a sample first')
     y = self.y(target)
-    if len(y) and np.ptp(y)==0: raise MirzaiError(f'{self.name}: {target} is {y[0]:g} in all {len(y)} samples: there is nothing to learn')
+    if len(y) and np.ptp(y)==0:
+        raise MirzaiError(f'{self.name}: {target} is {y[0]:g} in all {len(y)} samples: there is nothing to '
+                          f'learn')
     return self
 
-# %% ../nbs/00_library.ipynb #2f6a56f1
+# %% ../nbs/00_library.ipynb #955e1667
 def concat(libs:list, # libraries on one grid
            name:str=None # name of the whole; default: their names joined
           )->SpectralLibrary: # their rows, one after the other; properties that one lacks are missing there
     "Stack libraries that share their wavenumbers"
     a = libs[0]
     for b in libs[1:]:
-        if not np.array_equal(a.wavenumbers, b.wavenumbers): raise MirzaiError(f'{a.name} and {b.name} have different wavenumbers: resample one with to_grid')
+        if not np.array_equal(a.wavenumbers, b.wavenumbers):
+            raise MirzaiError(f'{a.name} and {b.name} have different wavenumbers: resample one with to_grid')
     dropped = {}
     for l in libs:
         for k,v in l.dropped.items(): dropped[k] = dropped.get(k, 0)+v
-    return SpectralLibrary(np.concatenate([l.spectra for l in libs]), a.wavenumbers, pd.concat([l.properties for l in libs]),
+    return SpectralLibrary(np.concatenate([l.spectra for l in libs]), a.wavenumbers,
+                           pd.concat([l.properties for l in libs]),
                            name or ' + '.join(l.name for l in libs), dropped)
 
-# %% ../nbs/00_library.ipynb #6dd70bdd
+# %% ../nbs/00_library.ipynb #5cd621e8
 @patch
 def to_spectra(self:SpectralLibrary)->Spectra: # `source` holds the properties
     "As a `soilspecdata` `Spectra`"
-    return Spectra(wavenumbers=self.wavenumbers, spectra=self.spectra, measurement_type='abs', sample_ids=self.ids, source=self.properties)
+    return Spectra(wavenumbers=self.wavenumbers, spectra=self.spectra, measurement_type='abs',
+                   sample_ids=self.ids, source=self.properties)
 
+# %% ../nbs/00_library.ipynb #3b209c36
 def from_spectra(s:Spectra, # absorbance spectra; `source` may hold a DataFrame of properties by sample id
                  name:str='spectra' # what to call the library
                 )->SpectralLibrary:
     "A library from a `soilspecdata` `Spectra`"
-    if s.measurement_type!='abs': raise MirzaiError(f'{name}: measurement_type is {s.measurement_type!r}: convert the spectra to absorbance first')
-    props = s.source.reindex(s.sample_ids) if isinstance(s.source, pd.DataFrame) else pd.DataFrame(index=s.sample_ids)
+    if s.measurement_type!='abs':
+        raise MirzaiError(f'{name}: measurement_type is {s.measurement_type!r}: convert the spectra to '
+                          f'absorbance first')
+    props = s.source if isinstance(s.source, pd.DataFrame) else pd.DataFrame(index=s.sample_ids)
+    props = props.reindex(s.sample_ids)
     return SpectralLibrary(s.spectra, s.wavenumbers, props, name)

@@ -25,14 +25,16 @@ SHORT_NAMES = {'k.ext_usda.a725_cmolc.kg': 'kex',   # exchangeable K, 1 M NH4OAc
                'ph.h2o_usda.a268_index': 'ph',      # pH in water, 1:1
                'dataset.code_ascii_txt': 'source'}  # which library a row came from
 
-# %% ../nbs/01_loading.ipynb #53f2c168
-def load_sample()->SpectralLibrary: # 500 spectra, 600 to 4000 cm⁻¹ in steps of 2; `kex`, `cec` (cmol(+)/kg), `oc`, `clay` (%)
-    "500 real KSSL spectra with their wet chemistry (CC BY 4.0, USDA KSSL through the Open Soil Spectral Library)"
+# %% ../nbs/01_loading.ipynb #25d2eef0
+def load_sample()->SpectralLibrary: # 600 to 4000 cm⁻¹ by 2; `kex`, `cec` (cmol(+)/kg), `oc`, `clay` (%)
+    "500 real KSSL spectra and their wet chemistry (CC BY 4.0, through the Open Soil Spectral Library)"
     s = load_toy_kssl()
-    return SpectralLibrary(s.spectra, s.wavenumbers, s.source.rename(columns=SHORT_NAMES).rename_axis('id'), 'KSSL sample')
+    return SpectralLibrary(s.spectra, s.wavenumbers, s.source.rename(columns=SHORT_NAMES).rename_axis('id'),
+                           'KSSL sample')
 
-# %% ../nbs/01_loading.ipynb #13733649
-_STYLES = [re.compile(p) for p in (r'(\d+(?:[.,]\d+)?)', r'scan_mir\.(\d+(?:\.\d+)?)_abs', r'wn_(\d+(?:[.,]\d+)?)', r'X(\d+(?:[.,]\d+)?)')]
+# %% ../nbs/01_loading.ipynb #57204b66
+_STYLES = [re.compile(p) for p in (r'(\d+(?:[.,]\d+)?)', r'scan_mir\.(\d+(?:\.\d+)?)_abs',
+                                   r'wn_(\d+(?:[.,]\d+)?)', r'X(\d+(?:[.,]\d+)?)')]
 
 def wavenumber_of(column:str # a column's name
                  )->float|None: # its wavenumber in cm⁻¹, or None if the column is not spectral
@@ -40,11 +42,11 @@ def wavenumber_of(column:str # a column's name
     for style in _STYLES:
         if m := style.fullmatch(str(column).strip()): return float(m[1].replace(',', '.'))
 
-# %% ../nbs/01_loading.ipynb #f0820bda
+# %% ../nbs/01_loading.ipynb #8c4e9bd0
 UNITS = ('absorbance', 'reflectance', 'percent')
 
 def to_absorbance(values, # spectra in `unit`
-                  unit:str='absorbance' # 'absorbance'; 'reflectance' (or transmittance, 0 to 1); 'percent' of either
+                  unit:str='absorbance' # one of `UNITS`; transmittance counts as reflectance
                  ): # absorbance, float32; NaN where there is no logarithm
     "Spectra as absorbance, `-log10(R)`"
     if unit not in UNITS: raise MirzaiError(f'unit {unit!r} is not known: use one of {", ".join(UNITS)}')
@@ -53,67 +55,86 @@ def to_absorbance(values, # spectra in `unit`
     share = values/100 if unit=='percent' else values
     return -np.log10(np.where(share>0, share, np.nan)).astype(np.float32)
 
-# %% ../nbs/01_loading.ipynb #c352a4c8
+# %% ../nbs/01_loading.ipynb #632ade67
 def check_absorbance(lib:SpectralLibrary, # a library as read
                      name:str # the file, for the message
                     )->SpectralLibrary: # itself
     "Refuse what cannot be absorbance, warn about what does not look like it"
     high = np.nanmax(np.where(np.isfinite(lib.spectra), lib.spectra, np.nan), initial=-np.inf)
-    if high>10: raise MirzaiError(f'{name}: values up to {high:.4g} cannot be absorbance: if they are percent say unit percent, else convert them')
-    window,water = [lib.spectra[:, (lib.wavenumbers>=a)&(lib.wavenumbers<=b)] for a,b in ((2400, 2600), (3300, 3500))]
+    if high>10:
+        raise MirzaiError(f'{name}: values up to {high:.4g} cannot be absorbance: if they are percent say '
+                          f'unit percent, else convert them')
+    between = lambda a, b: lib.spectra[:, (lib.wavenumbers>=a)&(lib.wavenumbers<=b)]
+    window,water = between(2400, 2600), between(3300, 3500)
     if window.size and water.size and np.mean(np.mean(window, 1)>np.mean(water, 1))>.5:
-        warnings.warn(f'{name}: most spectra are higher at 2500 than at 3400 cm-1, as reflectance is: check the unit')
+        warnings.warn(f'{name}: most spectra are higher at 2500 than at 3400 cm-1, as reflectance is: '
+                      f'check the unit')
     return lib
 
-# %% ../nbs/01_loading.ipynb #97b28bd1
+# %% ../nbs/01_loading.ipynb #615d1079
 def _text(path:Path)->str:
     "The text of a plain or gzipped file"
     raw = path.read_bytes()
     try: raw = gzip.decompress(raw) if raw[:2]==b'\x1f\x8b' else raw
-    except (OSError, EOFError) as e: raise MirzaiError(f'{path}: the gzip data is damaged ({e}): copy the file again')
-    if b'\0' in raw[:4096]: raise MirzaiError(f'{path}: not a table but some other kind of file: give CSV, CSV.gz or Parquet')
+    except (OSError, EOFError) as e:
+        raise MirzaiError(f'{path}: the gzip data is damaged ({e}): copy the file again')
+    if b'\0' in raw[:4096]:
+        raise MirzaiError(f'{path}: not a table but some other kind of file: give CSV, CSV.gz or Parquet')
     try: return raw.decode('utf-8-sig')
     except UnicodeDecodeError: return raw.decode('latin-1')
 
-# %% ../nbs/01_loading.ipynb #adea58f4
-def _read_csv(path:Path)->tuple[list, pd.DataFrame]: # column names as written, and the values in the same order
+# %% ../nbs/01_loading.ipynb #f4bd6157
+def _read_csv(path:Path)->tuple[list, pd.DataFrame]: # column names as written, values in the same order
     "A CSV's header and body, separator and decimal mark found by looking"
     text = _text(path)
     first,_,rest = text.partition('\n')
-    if not rest.strip(): raise MirzaiError(f'{path}: the table is empty: a header and at least one row are needed')
+    if not rest.strip():
+        raise MirzaiError(f'{path}: the table is empty: a header and at least one row are needed')
     sep = max(';\t,', key=first.count)
     header = next(csv.reader([first.rstrip('\r')], delimiter=sep))
     decimal = ',' if sep!=',' and re.search(r'\d,\d', rest.partition('\n')[0]) else '.'
     as_text = {i:str for i,c in enumerate(header) if c.strip().lower() in _ID_NAMES}
-    try: body = pd.read_csv(io.StringIO(rest), sep=sep, decimal=decimal, header=None, dtype=as_text, low_memory=False)
-    except pd.errors.ParserError as e: raise MirzaiError(f'{path}: rows of unequal length ({str(e).strip().splitlines()[-1]}): write the table again')
-    if body.shape[1]==len(header)+1: header = ['']+header   # R's write.table leaves out the name of the row-name column
-    if body.shape[1]!=len(header): raise MirzaiError(f'{path}: {len(header)} column names over {body.shape[1]} columns: write the table again')
+    try:
+        body = pd.read_csv(io.StringIO(rest), sep=sep, decimal=decimal, header=None, dtype=as_text,
+                           low_memory=False)
+    except pd.errors.ParserError as e:
+        raise MirzaiError(f'{path}: rows of unequal length ({str(e).strip().splitlines()[-1]}): write the '
+                          f'table again')
+    # R's write.table leaves out the name of the row-name column
+    if body.shape[1]==len(header)+1: header = ['']+header
+    if body.shape[1]!=len(header):
+        raise MirzaiError(f'{path}: {len(header)} column names over {body.shape[1]} columns: write the '
+                          f'table again')
     return header, body
 
-# %% ../nbs/01_loading.ipynb #876c32f9
+# %% ../nbs/01_loading.ipynb #66cae3b2
 _ID_NAMES = ('id', 'sample_id', 'sampleid', 'sample', 'id.layer_uuid_txt', '__index_level_0__', '')
 
 def _read_parquet(path:Path)->tuple[list, pd.DataFrame]:
     "A Parquet table's column names and values"
     try: t = pq.read_table(path)
-    except (pa.ArrowException, OSError) as e: raise MirzaiError(f'{path}: the Parquet file cannot be read ({str(e).splitlines()[0]}): write it again')
+    except (pa.ArrowException, OSError) as e:
+        raise MirzaiError(f'{path}: the Parquet file cannot be read ({str(e).splitlines()[0]}): write it '
+                          f'again')
     if not t.num_rows: raise MirzaiError(f'{path}: the table is empty: at least one row is needed')
     return t.column_names, pd.DataFrame({i: c.to_pandas() for i,c in enumerate(t.columns)}, copy=False)
 
-# %% ../nbs/01_loading.ipynb #53dba3fc
+# %% ../nbs/01_loading.ipynb #5717081d
 def _numbers(column:pd.Series)->np.ndarray:
     "A column as float32; text becomes NaN"
-    return (column if pd.api.types.is_numeric_dtype(column) else pd.to_numeric(column, errors='coerce')).to_numpy(dtype=np.float32, na_value=np.nan)
+    return (column if pd.api.types.is_numeric_dtype(column)
+            else pd.to_numeric(column, errors='coerce')).to_numpy(dtype=np.float32, na_value=np.nan)
 
-def _ids(header:list, body:pd.DataFrame, rest:list)->tuple[pd.Index, int|None]: # the ids, and the column they came from
+# %% ../nbs/01_loading.ipynb #e64fb7df
+def _ids(header:list, body:pd.DataFrame, rest:list)->tuple[pd.Index, int|None]: # ids, and their column
     "Sample ids: a column called id or the like, else a first column of unique text, else row numbers from 1"
     at = next((i for n in _ID_NAMES for i in rest if header[i].strip().lower()==n), None)
-    if at is None and rest and not pd.api.types.is_numeric_dtype(body[rest[0]]) and body[rest[0]].is_unique: at = rest[0]
+    if at is None and rest and not pd.api.types.is_numeric_dtype(body[rest[0]]) and body[rest[0]].is_unique:
+        at = rest[0]
     ids = range(1, len(body)+1) if at is None else body[at].astype(str)
     return pd.Index(ids, name='id'), at
 
-# %% ../nbs/01_loading.ipynb #5bc05daf
+# %% ../nbs/01_loading.ipynb #195db976
 def library_from_table(header:list, # column names, repeats included
                        body:pd.DataFrame, # the values, columns in the same order
                        name:str, # the file, for messages
@@ -122,21 +143,27 @@ def library_from_table(header:list, # column names, repeats included
     "Sort a table's columns into ids, properties and spectra"
     body = body.set_axis(range(len(header)), axis=1)
     waves = {i:w for i,c in enumerate(header) if (w := wavenumber_of(c)) is not None}
-    if len(waves)<10: raise MirzaiError(f'{name}: {len(waves)} spectral columns: name them by wavenumber, as 600, X600, wn_600 or scan_mir.600_abs')
+    if len(waves)<10:
+        raise MirzaiError(f'{name}: {len(waves)} spectral columns: name them by wavenumber, as 600, X600, '
+                          f'wn_600 or scan_mir.600_abs')
     rest = [i for i in range(len(header)) if i not in waves]
     ids,at = _ids(header, body, rest)
-    props = pd.DataFrame({SHORT_NAMES.get(header[i].strip(), header[i].strip()): body[i].to_numpy() for i in rest if i!=at}, index=ids)
+    props = pd.DataFrame({SHORT_NAMES.get(header[i].strip(), header[i].strip()): body[i].to_numpy()
+                          for i in rest if i!=at}, index=ids)
     spectra = np.stack([_numbers(body[i]) for i in waves], axis=1)
-    return check_absorbance(SpectralLibrary(to_absorbance(spectra, unit), list(waves.values()), props, name), name)
+    return check_absorbance(SpectralLibrary(to_absorbance(spectra, unit), list(waves.values()), props,
+                                            name), name)
 
-# %% ../nbs/01_loading.ipynb #9caea97a
+# %% ../nbs/01_loading.ipynb #840e20a8
 def read_library(path, # CSV, CSV.gz or Parquet: a row a sample; or a folder in the KSSL layout
                  unit:str='absorbance' # what the values are: one of `UNITS`
                 )->SpectralLibrary:
     "Read a table of spectra; column style, separator and decimal mark are found by looking"
     path = Path(path)
     if (path/'spectra-features.npy').exists(): return load_kssl(path)
-    if path.is_dir(): raise MirzaiError(f'{path}: is a folder without spectra-features.npy: give a table (CSV, CSV.gz, Parquet) or a KSSL folder')
+    if path.is_dir():
+        raise MirzaiError(f'{path}: is a folder without spectra-features.npy: give a table (CSV, CSV.gz, '
+                          f'Parquet) or a KSSL folder')
     if not path.exists(): raise MirzaiError(f'{path}: no such file')
     try:
         with open(path, 'rb') as f: magic = f.read(4)
@@ -144,10 +171,11 @@ def read_library(path, # CSV, CSV.gz or Parquet: a row a sample; or a folder in 
     header,body = (_read_parquet if magic==b'PAR1' else _read_csv)(path)
     return library_from_table(header, body, str(path), unit)
 
-# %% ../nbs/01_loading.ipynb #7bb81938
+# %% ../nbs/01_loading.ipynb #09eeac0a
 class _NothingButData(pickle.Unpickler):
     def find_class(self, module, name): raise pickle.UnpicklingError(f'it asks for {module}.{name}')
 
+# %% ../nbs/01_loading.ipynb #cd8fea77
 def read_orders(path # a pickled or JSON dictionary of names and whole numbers
                )->dict: # number -> name
     "Soil orders by number, without executing anything"
@@ -155,9 +183,12 @@ def read_orders(path # a pickled or JSON dictionary of names and whole numbers
     try:
         with open(path, 'rb') as f: d = json.load(f) if path.suffix=='.json' else _NothingButData(f).load()
     except OSError as e: raise MirzaiError(f'{path}: cannot be read ({e.strerror})')
-    except Exception as e: raise MirzaiError(f'{path}: refused, not a plain dictionary ({" ".join(str(e).split())}): write it as JSON, {{"mollisols": 1, ...}}')
+    except Exception as e:
+        raise MirzaiError(f'{path}: refused, not a plain dictionary ({" ".join(str(e).split())}): write it '
+                          f'as JSON, {{"mollisols": 1, ...}}')
     if not isinstance(d, dict) or not all(type(k) is str and type(v) is int for k,v in d.items()):
-        raise MirzaiError(f'{path}: refused, not a dictionary of names and whole numbers: write it as JSON, {{"mollisols": 1, ...}}')
+        raise MirzaiError(f'{path}: refused, not a dictionary of names and whole numbers: write it as '
+                          f'JSON, {{"mollisols": 1, ...}}')
     return {v:k for k,v in d.items()}
 
 # %% ../nbs/01_loading.ipynb #6128b08d
@@ -171,28 +202,36 @@ def restore_grid(w # (p,) wavenumbers, cm⁻¹
     slope,start = np.polyfit(i, w, 1)
     return start+.5+slope*i
 
-# %% ../nbs/01_loading.ipynb #61b3bfc5
+# %% ../nbs/01_loading.ipynb #63cb58ea
 def _npy(folder, name, shape=None):
     "One array of the layout; nothing in it is unpickled"
     f = folder/name
     try: a = np.load(f, allow_pickle=False, mmap_mode='r')
     except FileNotFoundError: raise MirzaiError(f'{f}: no such file: the KSSL layout needs it')
-    except (ValueError, OSError, EOFError) as e: raise MirzaiError(f'{f}: not a plain NumPy array ({" ".join(str(e).split())}): save it without objects')
-    if shape is not None and a.shape!=shape: raise MirzaiError(f'{f}: shape {a.shape} where {shape} was expected')
+    except (ValueError, OSError, EOFError) as e:
+        raise MirzaiError(f'{f}: not a plain NumPy array ({" ".join(str(e).split())}): save it without '
+                          f'objects')
+    if shape is not None and a.shape!=shape:
+        raise MirzaiError(f'{f}: shape {a.shape} where {shape} was expected')
     return a
 
+# %% ../nbs/01_loading.ipynb #0ceea26e
 def load_kssl(folder # holds the `.npy` files
              )->SpectralLibrary: # `kex` (cmol/kg), `depth` (cm), `order`
     "The USDA library in the layout of the paper's notebooks"
     folder = Path(folder)
     X = _npy(folder, 'spectra-features.npy')
-    if X.ndim!=2: raise MirzaiError(f'{folder/"spectra-features.npy"}: shape {X.shape} where (n, p) was expected')
+    if X.ndim!=2:
+        raise MirzaiError(f'{folder/"spectra-features.npy"}: shape {X.shape} where (n, p) was expected')
     n,p = X.shape
-    w,d,y = (_npy(folder, f'{f}.npy', s) for f,s in (('spectra-wavenumbers', (p,)), ('depth-order', (n, 2)), ('target', None)))
+    w = _npy(folder, 'spectra-wavenumbers.npy', (p,))
+    d,y = _npy(folder, 'depth-order.npy', (n, 2)), _npy(folder, 'target.npy')
     if y.size!=n: raise MirzaiError(f'{folder/"target.npy"}: {y.size} values for {n} spectra')
     ids = _npy(folder, 'spectra-id.npy', (n,)) if (folder/'spectra-id.npy').exists() else np.arange(n)
-    names = read_orders(next((folder/f for f in ('tax-order-lu.json', 'tax-order-lu.pkl') if (folder/f).exists()), folder/'tax-order-lu.pkl'))
-    props = pd.DataFrame(dict(kex=np.ravel(y).astype(np.float64), depth=d[:, 0], order=pd.Series(d[:, 1]).map(names).fillna('undefined').to_numpy()),
+    names = read_orders(next((folder/f for f in ('tax-order-lu.json', 'tax-order-lu.pkl')
+                              if (folder/f).exists()), folder/'tax-order-lu.pkl'))
+    props = pd.DataFrame(dict(kex=np.ravel(y).astype(np.float64), depth=d[:, 0],
+                              order=pd.Series(d[:, 1]).map(names).fillna('undefined').to_numpy()),
                          index=pd.Index(ids, name='id').astype(str))
     return check_absorbance(SpectralLibrary(X, restore_grid(w), props, str(folder)), str(folder))
 
@@ -213,7 +252,7 @@ def atomic(path # the file to be written
         os.replace(tmp, path)
     finally: Path(tmp).unlink(missing_ok=True)
 
-# %% ../nbs/01_loading.ipynb #9d454fca
+# %% ../nbs/01_loading.ipynb #cb894b7d
 def check_output(path, # the folder to be made
                  marker:str # a file in it by which mirzai knows its own, such as `model.json`
                 )->Path:
@@ -224,6 +263,7 @@ def check_output(path, # the folder to be made
         raise MirzaiError(f'{path}: holds files that mirzai did not write: choose an empty or a new folder')
     return path
 
+# %% ../nbs/01_loading.ipynb #d1b35803
 @contextmanager
 def output_folder(path, # the folder to be made
                   marker:str # as in `check_output`
@@ -241,31 +281,38 @@ def output_folder(path, # the folder to be made
         os.replace(tmp, path)
     finally: shutil.rmtree(tmp, ignore_errors=True)
 
-# %% ../nbs/01_loading.ipynb #8285ab2f
+# %% ../nbs/01_loading.ipynb #e23b8054
 def write_library(lib:SpectralLibrary,
                   path # ends in .csv, .csv.gz or .parquet
                  ):
     "Write a library as one table that `read_library` reads back unchanged"
     name = Path(path).name.lower()
-    if not name.endswith(('.csv', '.csv.gz', '.parquet')): raise MirzaiError(f'{path}: end the name in .csv, .csv.gz or .parquet')
-    spectra = pd.DataFrame(lib.spectra, columns=[np.format_float_positional(w, trim='-') for w in lib.wavenumbers], index=lib.properties.index)
+    if not name.endswith(('.csv', '.csv.gz', '.parquet')):
+        raise MirzaiError(f'{path}: end the name in .csv, .csv.gz or .parquet')
+    spectra = pd.DataFrame(lib.spectra, columns=[np.format_float_positional(w, trim='-')
+                                                 for w in lib.wavenumbers], index=lib.properties.index)
     table = pd.concat([lib.properties, spectra], axis=1).rename_axis('id').reset_index()
     with atomic(path) as tmp:
         if name.endswith('.parquet'): table.to_parquet(tmp, index=False)
         else: table.to_csv(tmp, index=False, compression='gzip' if name.endswith('.gz') else None)
 
-# %% ../nbs/01_loading.ipynb #e35d8228
-LIMESODA_MIR = {'H.138': 'Bruker Vertex 70v, Hubei, China', 'NRW.115': 'Bruker Tensor 27 HTS-XT, Germany', 'NRW.42': 'Bruker Tensor 27 HTS-XT, Germany',
-                'NRW.62': 'Bruker Tensor 27 HTS-XT, Germany', 'O.32': 'Agilent 4300 handheld, Occitanie, France'} # from the datasets' own pages
+# %% ../nbs/01_loading.ipynb #feccdfb7
+LIMESODA_MIR = {'H.138': 'Bruker Vertex 70v, Hubei, China', 'NRW.115': 'Bruker Tensor 27 HTS-XT, Germany',
+                'NRW.42': 'Bruker Tensor 27 HTS-XT, Germany',
+                # from the datasets' own pages
+                'NRW.62': 'Bruker Tensor 27 HTS-XT, Germany',
+                'O.32': 'Agilent 4300 handheld, Occitanie, France'}
 
 def load_limesoda(name:str # one of `LIMESODA_MIR`
                  )->SpectralLibrary: # `oc`, `ph`, `clay` and LimeSoDa's own `fold` (1 to 10) of each sample
     "One of LimeSoDa's MIR fields (CC BY-SA 4.0), as absorbance between 4000 cm⁻¹ and the set's lower end"
-    if name not in LIMESODA_MIR: raise MirzaiError(f'{name!r} is not a MIR set of LimeSoDa; there are: {", ".join(LIMESODA_MIR)}')
+    if name not in LIMESODA_MIR:
+        raise MirzaiError(f'{name!r} is not a MIR set of LimeSoDa; there are: {", ".join(LIMESODA_MIR)}')
     if not find_spec('LimeSoDa'): raise MirzaiError("LimeSoDa is not installed: pip install LimeSoDa")
     from LimeSoDa import load_dataset
     d = load_dataset(name)
-    t = d['Dataset'].apply(pd.to_numeric).rename(columns=dict(SOC_target='oc', pH_target='ph', Clay_target='clay')).assign(fold=d['Folds'])
+    t = d['Dataset'].apply(pd.to_numeric).assign(fold=d['Folds'])
+    t = t.rename(columns=dict(SOC_target='oc', pH_target='ph', Clay_target='clay'))
     t = t[[c for c in t if (wavenumber_of(c) or 0)<=4000]]
     t.insert(0, 'id', [f'{name}-{i+1}' for i in range(len(t))])
     return library_from_table(list(t), t, f'LimeSoDa {name}', 'percent')

@@ -9,14 +9,15 @@ __all__ = ['METRICS', 'paired', 'r2', 'lccc', 'rmse', 'rpd', 'rpiq', 'mae', 'map
 import numpy as np, pandas as pd
 from .library import MirzaiError
 
-# %% ../nbs/04_metrics.ipynb #d5c18614
+# %% ../nbs/04_metrics.ipynb #5f31b65d
 def paired(observed, # (n,) measured values
            predicted # (n,) predictions
           )->tuple[np.ndarray, np.ndarray]: # both as float64
     "Two flat arrays of equal length, or an error naming both shapes"
     o,p = np.asarray(observed), np.asarray(predicted)
     if o.ndim!=1 or o.shape!=p.shape or not len(o):
-        raise MirzaiError(f'observed has shape {o.shape} and predicted {p.shape}: give two flat arrays of equal length')
+        raise MirzaiError(f'observed has shape {o.shape} and predicted {p.shape}: give two flat arrays of '
+                          f'equal length')
     return o.astype(np.float64), p.astype(np.float64)
 
 # %% ../nbs/04_metrics.ipynb #6854be1a
@@ -32,39 +33,44 @@ def lccc(observed, predicted)->float:
     d = o.var()+p.var()+(o.mean()-p.mean())**2
     return 2*np.mean((o-o.mean())*(p-p.mean()))/d if d>0 else np.nan
 
-# %% ../nbs/04_metrics.ipynb #0d88f354
+# %% ../nbs/04_metrics.ipynb #62366391
 def rmse(observed, predicted)->float:
     "Root mean squared error, in the unit of the arrays"
     o,p = paired(observed, predicted)
     return np.sqrt(np.mean((o-p)**2))
 
+# %% ../nbs/04_metrics.ipynb #4281ecc4
 def _ratio(spread, error): return spread/error if error>0 else np.nan
 
+# %% ../nbs/04_metrics.ipynb #6fb8ad0c
 def rpd(observed, predicted)->float:
     "Standard deviation of the observations over the error"
     return _ratio(np.std(observed, ddof=1), rmse(observed, predicted)) if len(observed)>1 else np.nan
 
+# %% ../nbs/04_metrics.ipynb #3933eb45
 def rpiq(observed, predicted)->float:
     "Interquartile range of the observations over the error, doi 10.1016/j.trac.2010.05.006"
     return _ratio(np.subtract(*np.percentile(observed, [75, 25])), rmse(observed, predicted))
 
-# %% ../nbs/04_metrics.ipynb #da0c81d9
+# %% ../nbs/04_metrics.ipynb #da939212
 def mae(observed, predicted)->float:
     "Mean absolute error, in the unit of the arrays"
     o,p = paired(observed, predicted)
     return np.mean(np.abs(o-p))
 
+# %% ../nbs/04_metrics.ipynb #64111f9b
 def mape(observed, predicted)->float:
     "Mean absolute percentage error, %; NaN where an observation is zero"
     o,p = paired(observed, predicted)
     return 100*np.mean(np.abs((o-p)/o)) if (o!=0).all() else np.nan
 
+# %% ../nbs/04_metrics.ipynb #3f15d48b
 def bias(observed, predicted)->float:
     "Mean of observed minus predicted, in the unit of the arrays"
     o,p = paired(observed, predicted)
     return np.mean(o-p)
 
-# %% ../nbs/04_metrics.ipynb #312ea193
+# %% ../nbs/04_metrics.ipynb #7487534e
 METRICS = ['r2', 'lccc', 'rmse', 'mae', 'mape', 'bias', 'rpd', 'rpiq']
 
 def scores(observed, # (n,) measured, in the property's own unit
@@ -73,8 +79,10 @@ def scores(observed, # (n,) measured, in the property's own unit
           )->dict: # `n` and the eight metrics
     "All metrics of one set of predictions"
     o,p = paired(observed, predicted)
-    if log10 and (o.min()<=0 or p.min()<=0): raise MirzaiError('scores: values not above 0 have no logarithm: drop them or set log10=False')
+    if log10 and (o.min()<=0 or p.min()<=0):
+        raise MirzaiError('scores: values not above 0 have no logarithm: drop them or set log10=False')
     a,b = (np.log10(o), np.log10(p)) if log10 else (o, p)
     on_model_scale = dict(r2=r2, lccc=lccc, rpd=rpd, rpiq=rpiq)
     own = dict(rmse=rmse, mae=mae, mape=mape, bias=bias)
-    return dict(n=len(o)) | {m: float(on_model_scale[m](a, b) if m in on_model_scale else own[m](o, p)) for m in METRICS}
+    return dict(n=len(o)) | {m: float(on_model_scale[m](a, b) if m in on_model_scale else own[m](o, p))
+                             for m in METRICS}

@@ -21,23 +21,28 @@ def n_after(n:int # points in
     for _ in range(5): n = (n-2)//3
     return n
 
-# %% ../nbs/07_network.ipynb #f73a9357
+# %% ../nbs/07_network.ipynb #5d1bdeae
 class _BatchNorm(nn.BatchNorm1d):
     def _check_input_dim(self, x): pass
 
-def _stage(i, o): return [nn.Conv1d(i, o, 3, bias=False), _BatchNorm(o), nn.LeakyReLU(.1), nn.AvgPool2d((1, 3))]
+# %% ../nbs/07_network.ipynb #84ad3dd6
+def _stage(i, o): return [nn.Conv1d(i, o, 3, bias=False), _BatchNorm(o), nn.LeakyReLU(.1),
+                          nn.AvgPool2d((1, 3))]
 
-# %% ../nbs/07_network.ipynb #2d13c63f
+# %% ../nbs/07_network.ipynb #d9f275b6
 class KexCNN(nn.Sequential):
     "The network of doi 10.1016/j.aiia.2022.10.001: (n, 1, p) spectra to (n, 1) predictions"
     def __init__(self,
         n_wavenumbers:int, # p, at least 485
         dropout:float=.4 # share of the flattened features dropped in training
     ):
-        if n_wavenumbers<LEAST: raise MirzaiError(f'KexCNN: a spectrum of {n_wavenumbers} points is too short for five stages: at least {LEAST} are needed')
+        if n_wavenumbers<LEAST:
+            raise MirzaiError(f'KexCNN: a spectrum of {n_wavenumbers} points is too short for five stages: '
+                              f'at least {LEAST} are needed')
         c = (1, 16, 32, 64, 128, 256)
         stages = [l for i,o in zip(c, c[1:]) for l in _stage(i, o)]
-        super().__init__(*stages, nn.Flatten(), nn.Dropout(dropout), nn.Linear(256*n_after(n_wavenumbers), 20),
+        super().__init__(*stages, nn.Flatten(), nn.Dropout(dropout),
+                         nn.Linear(256*n_after(n_wavenumbers), 20),
                          nn.BatchNorm1d(20), nn.LeakyReLU(.1), nn.Linear(20, 1))
 
     def forward(self, x):
@@ -53,7 +58,7 @@ def paper_init(net:nn.Module)->nn.Module: # the same network
         if isinstance(m, nn.BatchNorm1d): nn.init.normal_(m.weight, 0, .02)
     return net
 
-# %% ../nbs/07_network.ipynb #a57f0bde
+# %% ../nbs/07_network.ipynb #725ac5be
 class Preprocess(nn.Module):
     "SNV, derivative, standardisation: (n, 1, p) absorbance to (n, 1, p)"
     def __init__(self,
@@ -66,21 +71,24 @@ class Preprocess(nn.Module):
         self.deriv,self.h,self.pool = deriv,window//2,pool
         sg = SavitzkyGolay(window, max(deriv, 1), deriv).fit_transform(np.eye(window)).T
         self.register_buffer('sg', torch.from_numpy(np.ascontiguousarray(sg)).float())
-        self.register_buffer('mean', torch.zeros(n_wavenumbers//pool)); self.register_buffer('sd', torch.ones(n_wavenumbers//pool))
+        self.register_buffer('mean', torch.zeros(n_wavenumbers//pool))
+        self.register_buffer('sd', torch.ones(n_wavenumbers//pool))
 
     def snv(self, x): return (x-x.mean(-1, keepdim=True))/(x.std(-1, keepdim=True, correction=0)+1e-10)
     def shrink(self, z): return F.avg_pool1d(z, self.pool) if self.pool>1 else z
     def after_snv(self, z): return (self.shrink(self.derivative(z))-self.mean)/self.sd
     def forward(self, x): return self.after_snv(self.snv(x.as_subclass(torch.Tensor)))
 
-# %% ../nbs/07_network.ipynb #c4ca63be
+# %% ../nbs/07_network.ipynb #6abbf0d7
 @patch
 def derivative(self:Preprocess, z):
     "Savitzky-Golay along the last axis, ends as SciPy's `interp` mode"
     if not self.deriv: return z
     h,w = self.h,len(self.sg)
-    return torch.cat([z[..., :w]@self.sg[:h].T, F.conv1d(z, self.sg[h][None, None]), z[..., -w:]@self.sg[h+1:].T], -1)
+    return torch.cat([z[..., :w]@self.sg[:h].T, F.conv1d(z, self.sg[h][None, None]),
+                      z[..., -w:]@self.sg[h+1:].T], -1)
 
+# %% ../nbs/07_network.ipynb #9a3369f5
 @patch
 def learn(self:Preprocess, X:torch.Tensor)->Preprocess: # (n, 1, p) absorbance of the training set
     "Take mean and spread of each wavenumber from the training set"

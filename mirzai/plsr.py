@@ -13,18 +13,19 @@ from sklearn.model_selection import KFold
 from .library import MirzaiError, SpectralLibrary, spectrum_axes, panels
 from .transforms import SpectralRegressor, paper_pipeline, SavitzkyGolay
 
-# %% ../nbs/05_plsr.ipynb #7b07f194
+# %% ../nbs/05_plsr.ipynb #9eda999f
 def pls_path(X, # (n, p) centred (and scaled) spectra, float64
              t, # (n,) centred target
              n_components:int # largest number of components, A
             )->np.ndarray: # (p, A) regression vectors; column k uses k+1 components
-    "Regression vectors of PLS1 for 1 to A components, doi 10.1002/(SICI)1099-128X(199701)11:1<73::AID-CEM435>3.0.CO;2-#"
+    "Regression vectors of PLS1 for 1 to A components (Dayal & MacGregor 1997, algorithm 1)"
     n,p = X.shape
     R,P,B = (np.zeros((p, n_components)) for _ in range(3))
     s = X.T@t                                         # covariance still to be explained
     for a in range(n_components):
         norm = np.linalg.norm(s)
-        if norm<1e-12: B[:, a:] = B[:, [max(a-1, 0)]]; break   # nothing left to explain: more components change nothing
+        # nothing left to explain: more components change nothing
+        if norm<1e-12: B[:, a:] = B[:, [max(a-1, 0)]]; break
         r = s/norm
         r = r-R[:, :a]@(P[:, :a].T@r)                 # weights that act on undeflated spectra
         z = X@r
@@ -47,7 +48,7 @@ def stop_rule(loss, # (A,) validation loss for 1, 2, ... components (or epochs)
         if bad==patience: break
     return best
 
-# %% ../nbs/05_plsr.ipynb #84e90ac0
+# %% ../nbs/05_plsr.ipynb #cb7ca4ec
 class PLSR(SpectralRegressor):
     "Partial least squares on the paper's preprocessing; the number of components chosen by validation"
     def __init__(self,
@@ -62,10 +63,12 @@ class PLSR(SpectralRegressor):
 
     def _pipeline(self):
         if self.preprocess is None: return None
-        if self.wavenumbers_ is None: raise MirzaiError('PLSR: plain arrays need wavenumbers=... (to cut the CO2 region), or preprocess=None')
+        if self.wavenumbers_ is None:
+            raise MirzaiError('PLSR: plain arrays need wavenumbers=... (to cut the CO2 region), or '
+                              'preprocess=None')
         return paper_pipeline(self.preprocess, self.wavenumbers_)
 
-# %% ../nbs/05_plsr.ipynb #c03e6028
+# %% ../nbs/05_plsr.ipynb #81836660
 @patch
 def _path(self:PLSR, X, t, n_components)->tuple: # regression vectors in the units of X, and means
     "Centre, scale, fit all component counts"
@@ -75,11 +78,12 @@ def _path(self:PLSR, X, t, n_components)->tuple: # regression vectors in the uni
     n = min(n_components, len(X)-1, X.shape[1])
     return pls_path((X-mean)/sd, t-t.mean(), n)/sd[:, None], mean, t.mean()
 
+# %% ../nbs/05_plsr.ipynb #079a0e86
 def _losses(path, X, t)->np.ndarray: # (A,) mean squared error of each component count
     B,mean,tm = path
     return np.mean(((X-mean)@B + tm - t[:, None])**2, axis=0)
 
-# %% ../nbs/05_plsr.ipynb #165d164e
+# %% ../nbs/05_plsr.ipynb #820831b3
 @patch
 def _fit(self:PLSR, X, t, valid):
     if len(X)<2: raise ValueError('PLSR needs at least 2 samples, not 1 sample')
@@ -93,6 +97,7 @@ def _fit(self:PLSR, X, t, valid):
     self.n_components_,(B,self.mean_,self.intercept_) = k, path
     self.coef_ = B[:, k-1]
 
+# %% ../nbs/05_plsr.ipynb #872e7395
 @patch
 def _cv_loss(self:PLSR, X, t, most):
     folds = KFold(min(10, len(X)), shuffle=True, random_state=0).split(X)
@@ -100,14 +105,16 @@ def _cv_loss(self:PLSR, X, t, most):
     most = min(map(len, losses))
     return np.mean([l[:most] for l in losses], axis=0)
 
+# %% ../nbs/05_plsr.ipynb #7410a555
 @patch
 def _predict(self:PLSR, X): return (X-self.mean_)@self.coef_ + self.intercept_
 
-# %% ../nbs/05_plsr.ipynb #cf54f252
+# %% ../nbs/05_plsr.ipynb #860bb84c
 @patch
 def plot_validation(self:PLSR, ax=None):
     "Validation loss for each number of components, the chosen one marked"
-    if self.valid_loss_ is None: raise MirzaiError('PLSR: n_components was given, so there is no validation curve')
+    if self.valid_loss_ is None:
+        raise MirzaiError('PLSR: n_components was given, so there is no validation curve')
     if ax is None: ax = panels(figsize=(5, 2.5))
     k = np.arange(1, len(self.valid_loss_)+1)
     ax.plot(k, np.sqrt(self.valid_loss_), '.-', lw=1)
@@ -115,11 +122,12 @@ def plot_validation(self:PLSR, ax=None):
     ax.set(xlabel='components', ylabel='validation RMSE'); ax.legend()
     return ax
 
-# %% ../nbs/05_plsr.ipynb #861c3310
+# %% ../nbs/05_plsr.ipynb #fea2dca6
 @patch
-def spectrum_coef(self:PLSR)->np.ndarray: # (p,) log10(cmol/kg) per unit of the SNV spectrum; zero where a region was cut
+def spectrum_coef(self:PLSR)->np.ndarray: # (p,) log10(cmol/kg) per unit of the SNV spectrum
     "Coefficients in the spectrum's own units: carried back through derivative and region removal"
     if self.preprocess!='plsr': return self.coef_
     p = len(self.wavenumbers_)
     b = np.zeros(p); b[self.pipeline_[-1].keep_] = self.coef_
-    return SavitzkyGolay(11, 1, 1).fit_transform(np.eye(p))@b   # row j of the filter's matrix: what wavenumber j adds to each derivative
+    # row j of the filter's matrix: what wavenumber j adds to each derivative
+    return SavitzkyGolay(11, 1, 1).fit_transform(np.eye(p))@b

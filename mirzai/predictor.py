@@ -19,40 +19,51 @@ from .transforms import SNV, to_grid, paper_pipeline
 from .plsr import PLSR
 from .gpr import GPR
 
-# %% ../nbs/13_predictor.ipynb #15f7e3f4
+# %% ../nbs/13_predictor.ipynb #91a15803
 def pack(model # a fitted PLSR, GPR or CNN
         )->tuple[str, dict, dict]: # kind; arrays; settings
     "A fitted model as arrays and plain settings"
     if isinstance(model, PLSR):
-        return 'plsr', dict(coef=model.coef_, mean=model.mean_), dict(preprocess=model.preprocess, intercept=float(model.intercept_), n_components=int(model.n_components_))
+        settings = dict(preprocess=model.preprocess, intercept=float(model.intercept_),
+                        n_components=int(model.n_components_))
+        return 'plsr', dict(coef=model.coef_, mean=model.mean_), settings
     if isinstance(model, GPR):
-        return 'gpr', dict(train=model.train_, theta=model.theta_, target=model.target_), dict(window=int(model.window_))
+        return 'gpr', dict(train=model.train_, theta=model.theta_,
+                           target=model.target_), dict(window=int(model.window_))
     if hasattr(model, 'net_'):
         net = model.net_
-        return 'cnn', {k: v.numpy() for k,v in net.state_dict().items()}, dict(deriv=net.pre.deriv, window=len(net.pre.sg), pool=net.pre.pool, nets=len(net.nets))
+        settings = dict(deriv=net.pre.deriv, window=len(net.pre.sg), pool=net.pre.pool, nets=len(net.nets))
+        return 'cnn', {k: v.numpy() for k,v in net.state_dict().items()}, settings
     raise MirzaiError(f'{type(model).__name__} cannot be saved: use PLSR, GPR or CNNRegressor')
 
-# %% ../nbs/13_predictor.ipynb #b4162ba5
+# %% ../nbs/13_predictor.ipynb #1dce19b9
 def _unpack_plsr(arrays, s, wavenumbers):
     m = PLSR(preprocess=s['preprocess'])
-    m.coef_,m.mean_,m.intercept_,m.n_components_,m.valid_loss_ = arrays['coef'], arrays['mean'], s['intercept'], s['n_components'], None
+    m.coef_,m.mean_,m.intercept_ = arrays['coef'], arrays['mean'], s['intercept']
+    m.n_components_,m.valid_loss_ = s['n_components'], None
     m.pipeline_ = paper_pipeline(s['preprocess'], wavenumbers)
     m.pipeline_.fit(np.zeros((1, len(wavenumbers)), np.float32))
-    if len(m.coef_)!=len(m.mean_) or len(m.coef_)!=m.pipeline_.transform(np.ones((1, len(wavenumbers)), np.float32)).shape[1]: raise ValueError('coefficients')
+    p = m.pipeline_.transform(np.ones((1, len(wavenumbers)), np.float32)).shape[1]
+    if len(m.coef_)!=p or len(m.mean_)!=p:
+        raise ValueError('coefficients')
     return m
 
+# %% ../nbs/13_predictor.ipynb #ed29ff0e
 def _unpack_gpr(arrays, s, wavenumbers):
     m = GPR()
     m.theta_,m.window_,m.pipeline_ = arrays['theta'], s['window'], None
-    if arrays['train'].shape!=(len(arrays['target']), len(wavenumbers)) or m.theta_.shape!=(7,): raise ValueError('training spectra')
+    if arrays['train'].shape!=(len(arrays['target']), len(wavenumbers)) or m.theta_.shape!=(7,):
+        raise ValueError('training spectra')
     m._condition(arrays['train'], arrays['target'])
     return m
 
+# %% ../nbs/13_predictor.ipynb #f0dbe0fd
 def _unpack_cnn(arrays, s, wavenumbers):
     import torch
     from mirzai.network import KexCNN, Preprocess, SpectralNet, NetRegressor
     m,p = NetRegressor(),len(wavenumbers)
-    m.net_,m.pipeline_ = SpectralNet(Preprocess(p, s['deriv'], s['window'], s['pool']), [KexCNN(p//s['pool']) for _ in range(s['nets'])]).eval(), None
+    m.net_,m.pipeline_ = SpectralNet(Preprocess(p, s['deriv'], s['window'], s['pool']),
+                                     [KexCNN(p//s['pool']) for _ in range(s['nets'])]).eval(), None
     m.net_.load_state_dict({k: torch.from_numpy(v.copy()) for k,v in arrays.items()})
     return m
 
@@ -66,7 +77,7 @@ def unpack(kind:str, arrays:dict, settings:dict, meta:dict): # a fitted model
     m.target,m.scale_,m.wavenumbers_,m.n_features_in_ = meta['target'], bool(meta['log10']), w, len(w)
     return m
 
-# %% ../nbs/13_predictor.ipynb #a1c6d896
+# %% ../nbs/13_predictor.ipynb #8a90be00
 SCHEMA = 1   # version of the folder's layout
 
 def _versions():
@@ -76,13 +87,15 @@ def _versions():
         except PackageNotFoundError: pass
     return out
 
+# %% ../nbs/13_predictor.ipynb #ed8af0c6
 def history(lib:SpectralLibrary, target:str)->dict: # what a model should remember of its training library
     "Size, range and fingerprint of a training library"
     y = lib.y(target)
     sha = hashlib.sha256(lib.spectra.tobytes()+y.tobytes()).hexdigest()
-    return dict(library=lib.name, n=len(lib), dropped=lib.dropped, sha256=sha, median=float(np.median(y)), minimum=float(y.min()), maximum=float(y.max()))
+    return dict(library=lib.name, n=len(lib), dropped=lib.dropped, sha256=sha, median=float(np.median(y)),
+                minimum=float(y.min()), maximum=float(y.max()))
 
-# %% ../nbs/13_predictor.ipynb #8007d95e
+# %% ../nbs/13_predictor.ipynb #5baa0834
 def save_model(model, # fitted on `lib`
                path, # the folder to make
                lib:SpectralLibrary, # what it was trained on
@@ -93,8 +106,10 @@ def save_model(model, # fitted on `lib`
     typical = SNV().fit_transform(lib.spectra).mean(0)
     weights = save_arrays({k: np.ascontiguousarray(v) for k,v in arrays.items()} | {'_typical': typical})
     info = property_info(model.target)
-    meta = dict(schema=SCHEMA, kind=kind, target=model.target, unit=info['unit'], log10=bool(model.scale_), settings=settings, training=history(lib, model.target),
-                scores=scores or [], versions=_versions(), sha256=hashlib.sha256(weights).hexdigest(), wavenumbers=[float(w) for w in model.wavenumbers_])
+    meta = dict(schema=SCHEMA, kind=kind, target=model.target, unit=info['unit'], log10=bool(model.scale_),
+                settings=settings, training=history(lib, model.target),
+                scores=scores or [], versions=_versions(), sha256=hashlib.sha256(weights).hexdigest(),
+                wavenumbers=[float(w) for w in model.wavenumbers_])
     with output_folder(path, 'model.json') as tmp:
         (tmp/'weights.safetensors').write_bytes(weights)
         (tmp/'model.json').write_text(json.dumps(meta, indent=1))
@@ -105,38 +120,45 @@ class Predictor:
     "A saved model, ready to predict"
     def __init__(self, model, meta:dict, typical): self.model,self.meta,self.typical = model,meta,typical
 
-# %% ../nbs/13_predictor.ipynb #eec56dd5
+# %% ../nbs/13_predictor.ipynb #ae017a01
 @patch(cls_method=True)
 def load(cls:Predictor,
          path # a folder written by `save_model`
         )->Predictor:
     "Read and verify a model folder"
     path = Path(path)
-    if not (path/'model.json').is_file(): raise MirzaiError(f'{path}: not a model folder (no model.json): give the folder that mirzai train wrote')
+    if not (path/'model.json').is_file():
+        raise MirzaiError(f'{path}: not a model folder (no model.json): give the folder that mirzai train '
+                          f'wrote')
     try: meta = json.loads((path/'model.json').read_text(encoding='utf-8'))
     except ValueError as e: raise MirzaiError(f'{path/"model.json"}: damaged ({e}): copy the folder again')
     if not isinstance(meta, dict) or meta.get('schema')!=SCHEMA or meta.get('kind') not in _UNPACK:
-        raise MirzaiError(f'{path/"model.json"}: not a model of layout {SCHEMA} that this version of mirzai reads: train it again or use the version that wrote it')
+        raise MirzaiError(f'{path/"model.json"}: not a model of layout {SCHEMA} that this version of '
+                          f'mirzai reads: train it again or use the version that wrote it')
     arrays = _weights(path/'weights.safetensors', meta)
     typical = arrays.pop('_typical', None)
     try: model = unpack(meta['kind'], arrays, meta['settings'], meta)
-    except (KeyError, TypeError, ValueError, RuntimeError, IndexError): raise MirzaiError(f'{path}: weights and settings do not fit together: copy the folder again')
+    except (KeyError, TypeError, ValueError, RuntimeError, IndexError):
+        raise MirzaiError(f'{path}: weights and settings do not fit together: copy the folder again')
     return cls(model, meta, typical)
 
-# %% ../nbs/13_predictor.ipynb #b7d5c5a4
+# %% ../nbs/13_predictor.ipynb #03ad6749
 def _weights(path:Path, meta:dict)->dict:
     "Arrays of a weights file whose fingerprint is that of its model.json"
     try: raw = path.read_bytes()
-    except OSError as e: raise MirzaiError(f'{path}: cannot be read ({e.strerror}): copy the model folder again')
-    if hashlib.sha256(raw).hexdigest()!=meta.get('sha256'): raise MirzaiError(f'{path}: not the file that model.json describes (fingerprint differs): copy the model folder again')
+    except OSError as e:
+        raise MirzaiError(f'{path}: cannot be read ({e.strerror}): copy the model folder again')
+    if hashlib.sha256(raw).hexdigest()!=meta.get('sha256'):
+        raise MirzaiError(f'{path}: not the file that model.json describes (fingerprint differs): copy the '
+                          f'model folder again')
     try: return load_arrays(raw)
     except SafetensorError as e: raise MirzaiError(f'{path}: damaged ({e}): copy the model folder again')
 
-# %% ../nbs/13_predictor.ipynb #49853a4c
+# %% ../nbs/13_predictor.ipynb #3188912b
 @patch
 def predict(self:Predictor,
             lib:SpectralLibrary # any grid that covers the model's
-           )->pd.DataFrame: # id, observed (where known), predicted (NaN where impossible), flag ('' where all is well)
+           )->pd.DataFrame: # id, observed if known, predicted or NaN, flag ('' if all is well)
     "Predict new spectra"
     X = to_grid(lib, self.model.wavenumbers_).spectra
     usable = np.isfinite(X).all(1) & (np.ptp(X, axis=1)>0)
@@ -147,5 +169,6 @@ def predict(self:Predictor,
         against = SNV().fit_transform(X[usable])@(self.typical-self.typical.mean())<0
         flag[np.flatnonzero(usable)[against]] = 'shape unlike soil absorbance: check the unit'
     target = self.meta['target']
-    known = {'observed': pd.to_numeric(lib.properties[target], errors='coerce').to_numpy()} if target in lib.properties else {}
+    known = {'observed': pd.to_numeric(lib.properties[target],
+                                       errors='coerce').to_numpy()} if target in lib.properties else {}
     return pd.DataFrame(dict(id=lib.ids) | known | dict(predicted=predicted, flag=flag))

@@ -6,23 +6,26 @@
 __all__ = ['STYLE', 'svg', 'embed', 'html_table', 'cautions', 'page', 'input_section', 'typical_error', 'score_section',
            'run_report']
 
-# %% ../nbs/14_report.ipynb #03101cc4
+# %% ../nbs/14_report.ipynb #99039f0a
 import base64, io, warnings
 import numpy as np, pandas as pd, matplotlib.pyplot as plt
-from fastcore.xml import to_xml, Html, Head, Meta, Title, Style, Body, Main, Article, Section, H1, H2, P, Ul, Li, Img, Figure, Figcaption, Table, Thead, Tbody, Tr, Th, Td, Div
+from fastcore.xml import to_xml, Html, Head, Meta, Title, Style, Body, Main, Section, Div
+from fastcore.xml import H1, H2, P, Ul, Li, Img, Figure, Figcaption, Table, Thead, Tbody, Tr, Th, Td
 from .library import SpectralLibrary, property_info, panels, plot_style
 from .experiment import Results, bootstrap
 from .attribution import Attribution, REGIONS
 
-# %% ../nbs/14_report.ipynb #c84b59a3
+# %% ../nbs/14_report.ipynb #1500b741
 def svg(axes # one axes, or an array of them
        )->str: # the figure's SVG source; the figure is closed
     "Draw a figure as SVG"
     fig,out = np.ravel(axes)[0].figure,io.StringIO()
-    with plt.rc_context(plot_style|{'svg.fonttype': 'path', 'svg.hashsalt': 'mirzai'}): fig.savefig(out, format='svg', metadata={'Date': None})
+    with plt.rc_context(plot_style|{'svg.fonttype': 'path', 'svg.hashsalt': 'mirzai'}):
+        fig.savefig(out, format='svg', metadata={'Date': None})
     plt.close(fig)
     return out.getvalue()
 
+# %% ../nbs/14_report.ipynb #e6fe7dbc
 def embed(source:str, # SVG
           caption:str # under it, and read aloud in its place
          ): # an HTML figure
@@ -30,75 +33,104 @@ def embed(source:str, # SVG
     data = base64.b64encode(source.encode()).decode()
     return Figure(Img(src=f'data:image/svg+xml;base64,{data}', alt=caption), Figcaption(caption))
 
-# %% ../nbs/14_report.ipynb #2b146601
+# %% ../nbs/14_report.ipynb #5b513825
 def html_table(df:pd.DataFrame, index:bool=True): # an HTML table that scrolls sideways on a phone
     "A DataFrame as plain, escaped HTML"
     t = df.reset_index() if index else df
-    return Div(Table(Thead(Tr(*[Th(str(c)) for c in t])), Tbody(*[Tr(*[Td(str(v)) for v in row]) for row in t.itertuples(index=False)])), cls='scroll')
+    return Div(Table(Thead(Tr(*[Th(str(c)) for c in t])),
+                     Tbody(*[Tr(*[Td(str(v)) for v in row]) for row in t.itertuples(index=False)])),
+               cls='scroll')
 
-# %% ../nbs/14_report.ipynb #60855b08
+# %% ../nbs/14_report.ipynb #a7c342b3
 def cautions(lib:SpectralLibrary, # the selected library
              target:str # property predicted
             )->list[str]:
     "What a reader must know before acting on the scores"
-    out = ['Random splits are the easy case: test samples come from the same laboratory, instrument and sampling as the training samples. '
-           'On other spectrometers published models of this kind lose much of their accuracy. Have local samples analysed before relying on predictions elsewhere.',
-           f'{len(lib)} samples make noisy scores: look at the spread over the splits, not at the mean alone.',
+    out = ['Random splits are the easy case: test samples come from the same laboratory, instrument and '
+           'sampling as the training samples. '
+           'On other spectrometers published models of this kind lose much of their accuracy. Have local '
+           'samples analysed before relying on predictions elsewhere.',
+           f'{len(lib)} samples make noisy scores: look at the spread over the splits, not at the mean '
+           f'alone.',
            'Samples of one soil profile may fall on both sides of a random split, which flatters the scores.',
-           'The models pull towards the middle: poor soils tend to be predicted too rich and rich soils too poor.']
+           'The models pull towards the middle: poor soils tend to be predicted too rich and rich soils '
+           'too poor.']
     if lib.name=='KSSL sample':
-        out.insert(0, 'The training samples come from one laboratory (USDA KSSL) and nearly all from one country, the United States.')
-        out.append("The settings of the network's recipe and the design of the Gaussian process were found by exploring on these same samples, which flatters both a little. "
+        out.insert(0, 'The training samples come from one laboratory (USDA KSSL) and nearly all from one '
+                      'country, the United States.')
+        out.append("The settings of the network's recipe and the design of the Gaussian process were found "
+                   "by exploring on these same samples, which flatters both a little. "
                    'Within each split no test sample is used for fitting or tuning.')
-    if target=='kex': out.append('Mid-infrared light sees minerals and organic matter, not potassium ions. Potassium just added by fertiliser may not show: '
+    if target=='kex':
+        out.append('Mid-infrared light sees minerals and organic matter, not potassium ions. Potassium '
+                   'just added by fertiliser may not show: '
                                  'do not use these predictions to check whether a field has been fertilised.')
     return out
 
-# %% ../nbs/14_report.ipynb #39e2fe8b
-STYLE = '''body{font:16px/1.5 system-ui,sans-serif;color:#222;margin:0;background:#fff}main{max-width:52rem;margin:auto;padding:1rem}
-h1{line-height:1.2}h2{margin-top:2.2rem;border-bottom:1px solid #ddd}img{max-width:100%;height:auto}figure{margin:1rem 0}figcaption{color:#555;font-size:.9rem}
-table{border-collapse:collapse;font-size:.92rem}th,td{padding:.25rem .7rem;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}th:first-child,td:first-child{text-align:left}
-.scroll{overflow-x:auto}.note{background:#fff6e5;border-left:4px solid #e69f00;padding:.3rem 1rem}@media print{main{max-width:none}h2{break-after:avoid}figure{break-inside:avoid}}'''
+# %% ../nbs/14_report.ipynb #811de3ed
+STYLE = '''body{font:16px/1.5 system-ui,sans-serif;color:#222;margin:0;background:#fff}
+main{max-width:52rem;margin:auto;padding:1rem}
+h1{line-height:1.2}
+h2{margin-top:2.2rem;border-bottom:1px solid #ddd}
+img{max-width:100%;height:auto}
+figure{margin:1rem 0}
+figcaption{color:#555;font-size:.9rem}
+table{border-collapse:collapse;font-size:.92rem}
+th,td{padding:.25rem .7rem;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}
+th:first-child,td:first-child{text-align:left}
+.scroll{overflow-x:auto}
+.note{background:#fff6e5;border-left:4px solid #e69f00;padding:.3rem 1rem}
+@media print{main{max-width:none} h2{break-after:avoid} figure{break-inside:avoid}}'''
 
 def page(title:str, # of the page
          *parts # its content
         )->str:
     "A self-contained HTML page"
-    head = Head(Meta(charset='utf-8'), Meta(name='viewport', content='width=device-width, initial-scale=1'), Title(title), Style(STYLE))
+    head = Head(Meta(charset='utf-8'), Meta(name='viewport', content='width=device-width, initial-scale=1'),
+                Title(title), Style(STYLE))
     return to_xml(Html(head, Body(Main(H1(title), *parts)), lang='en'))
 
-# %% ../nbs/14_report.ipynb #bbeca44c
+# %% ../nbs/14_report.ipynb #72553e1f
 def input_section(lib, target): # what went in and what was dropped
     "What the models learnt from"
     info,y = property_info(target),lib.y(target)
     what = f'{info["label"]} ({info["unit"]})' if info['unit'] else info['label']
-    rows = dict(samples=len(lib), wavenumbers=f'{len(lib.wavenumbers)}, {lib.wavenumbers[0]:g} to {lib.wavenumbers[-1]:g} cm⁻¹',
+    rows = dict(samples=len(lib), wavenumbers=f'{len(lib.wavenumbers)}, {lib.wavenumbers[0]:g} to '
+                                              f'{lib.wavenumbers[-1]:g} cm⁻¹',
                 **{what: f'median {np.median(y):.3g}, from {y.min():.3g} to {y.max():.3g}'})
     dropped = Ul(*[Li(f'{n}: {why}') for why,n in lib.dropped.items()]) if lib.dropped else P('Nothing.')
-    return Section(H2('What went in'), P(f'Library: {lib.name}.'), html_table(pd.DataFrame({'': rows.keys(), ' ': rows.values()}), index=False), P('Dropped before training, and why:'), dropped)
+    return Section(H2('What went in'), P(f'Library: {lib.name}.'),
+                   html_table(pd.DataFrame({'': rows.keys(), ' ': rows.values()}), index=False),
+                   P('Dropped before training, and why:'), dropped)
 
-# %% ../nbs/14_report.ipynb #42b51c73
+# %% ../nbs/14_report.ipynb #7e5ec122
 def typical_error(res:Results, model:str)->str:
     "How far test predictions lie from the laboratory, as a sentence"
     t,info = res.predictions.query('split=="test" and model==@model'), property_info(res.target)
     if info['log10']:
         half,most = (10**np.percentile(np.abs(np.log10(t.predicted/t.observed)), q) for q in (50, 90))
-        return f'Half of its test predictions lie within a factor of {half:.1f} of the measured value, nine in ten within a factor of {most:.1f}.'
+        return (f'Half of its test predictions lie within a factor of {half:.1f} of the measured value, '
+                f'nine in ten within a factor of {most:.1f}.')
     half,most = (np.percentile(np.abs(t.predicted-t.observed), q) for q in (50, 90))
-    return f'Half of its test predictions lie within {half:.2g} {info["unit"]} of the measured value, nine in ten within {most:.2g}.'
+    return (f'Half of its test predictions lie within {half:.2g} {info["unit"]} of the measured value, '
+            f'nine in ten within {most:.2g}.')
 
-# %% ../nbs/14_report.ipynb #6a7edb72
+# %% ../nbs/14_report.ipynb #57cdb425
 def score_section(res:Results, figures:dict): # how good, and how sure
     "Scores on the test sets with their spread"
     n = res.scores().query('split=="test"')
-    text = (f'{n.seed.nunique()} random splits by sample, 80% training, 10% validation, 10% test ({int(n["n"].median())} samples). Everything is tuned inside the training part. '
-            f'Mean ± standard deviation over the splits; r2 and lccc on {"log10" if property_info(res.target)["log10"] else "the property itself"}, '
+    text = (f'{n.seed.nunique()} random splits by sample, 80% training, 10% validation, 10% test '
+            f'({int(n["n"].median())} samples). Everything is tuned inside the training part. '
+            f'Mean ± standard deviation over the splits; r2 and lccc on '
+            f'{"log10" if property_info(res.target)["log10"] else "the property itself"}, '
             f'rmse and bias in {property_info(res.target)["unit"] or "its unit"}, mape in %.')
     return Section(H2('How good are the predictions?'), P(text), html_table(res.table('test')),
-                   embed(figures['scores'], 'R² of each test set. A dot is a split, a grey line joins the models on the same split, a black bar is the mean.'),
-                   embed(figures['observed'], 'Observed against predicted, test samples of all splits together. The line is perfect agreement.'))
+                   embed(figures['scores'], 'R² of each test set. A dot is a split, a grey line joins the '
+                                            'models on the same split, a black bar is the mean.'),
+                   embed(figures['observed'], 'Observed against predicted, test samples of all splits '
+                                              'together. The line is perfect agreement.'))
 
-# %% ../nbs/14_report.ipynb #1d8f0f93
+# %% ../nbs/14_report.ipynb #219d5f9a
 def run_report(lib:SpectralLibrary, # the selected library
                res:Results, # from `evaluate`
                attributions:dict, # model name: `Attribution` of test samples
@@ -107,15 +139,26 @@ def run_report(lib:SpectralLibrary, # the selected library
     "The report of `mirzai run`"
     mean = res.summary().query('split=="test" and metric=="r2"').set_index('model')['mean']
     info = property_info(res.target)
-    lead = (f'On samples they had not seen, the models explain on average {mean.min():.0%} to {mean.max():.0%} of the variance of {info["label"]}'
-            f'{" (on a logarithmic scale)" if info["log10"] else ""}; the best is {mean.idxmax().upper()}. {typical_error(res, mean.idxmax())}')
-    looked = [embed(figures[f'attribution_{m}'], f'{m.upper()} ({a.method}). Above: mean spectrum after SNV. Below: what separates the quarter predicted richest from the quarter predicted '
-              f'poorest, test samples of one split, in log10 units. Completeness error {a.completeness_error():.1%} of the spread of predictions.') for m,a in attributions.items()]
-    regions = pd.concat({m.upper(): a.by_region().contrast.round(2) for m,a in attributions.items()}, axis=1) if attributions else pd.DataFrame()
+    lead = (f'On samples they had not seen, the models explain on average {mean.min():.0%} to '
+            f'{mean.max():.0%} of the variance of {info["label"]}'
+            f'{" (on a logarithmic scale)" if info["log10"] else ""}; the best is {mean.idxmax().upper()}. '
+            f'{typical_error(res, mean.idxmax())}')
+    looked = [embed(figures[f'attribution_{m}'], f'{m.upper()} ({a.method}). Above: mean spectrum after '
+                                                 f'SNV. Below: what separates the quarter predicted '
+                                                 f'richest from the quarter predicted '
+              f'poorest, test samples of one split, in log10 units. Completeness error '
+              f'{a.completeness_error():.1%} of the spread of predictions.') for m,a in attributions.items()]
+    regions = pd.concat({m.upper(): a.by_region().contrast.round(2) for m,a in attributions.items()},
+                        axis=1) if attributions else pd.DataFrame()
     regions.index = [f'{n} ({lo}-{hi})' for n,(lo,hi) in REGIONS.items()][:len(regions)]
     return page(f'mirzai: {info["label"]} from mid-infrared spectra', P(lead),
                 Div(H2('What these numbers do not say'), Ul(*map(Li, cautions(lib, res.target))), cls='note'),
-                score_section(res, figures), input_section(lib, res.target), embed(figures['spectra'], 'Median spectrum and the band that holds the central 80% of the samples.'),
-                Section(H2('Where the models looked'), P('Orange pushes a prediction up, blue down. This shows what a model used, not what potassium is; with few samples other splits give other pictures. '
+                score_section(res, figures), input_section(lib, res.target),
+                embed(figures['spectra'], 'Median spectrum and the band that holds the central 80% of the '
+                                          'samples.'),
+                Section(H2('Where the models looked'), P('Orange pushes a prediction up, blue down. This '
+                                                         'shows what a model used, not what potassium is; '
+                                                         'with few samples other splits give other pictures. '
                         'The Gaussian process compares whole spectra and is not drawn.'), *looked,
-                        P('The same, summed over regions (cm⁻¹):'), html_table(regions.rename_axis('region'))))
+                        P('The same, summed over regions (cm⁻¹):'),
+                        html_table(regions.rename_axis('region'))))

@@ -6,7 +6,7 @@
 __all__ = ['CO2', 'EDGE', 'RemoveRegion', 'paper_pipeline', 'check_cover', 'to_grid', 'SpectralRegressor', 'SNV', 'SavitzkyGolay',
            'Resample']
 
-# %% ../nbs/03_transforms.ipynb #92279fad
+# %% ../nbs/03_transforms.ipynb #c8c5ab38
 import numpy as np, warnings
 from fastcore.basics import patch, store_attr
 from sklearn.base import BaseEstimator, TransformerMixin, RegressorMixin
@@ -15,9 +15,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from soilspectfm.preprocessing import SNV, SavitzkyGolay, Resample
 from .library import MirzaiError, SpectralLibrary, property_info
 
+# %% ../nbs/03_transforms.ipynb #be412ff1
 _all_ = ['SNV', 'SavitzkyGolay', 'Resample']   # soilspectfm's, importable from here
 
-# %% ../nbs/03_transforms.ipynb #5a1c7207
+# %% ../nbs/03_transforms.ipynb #d24ebf69
 CO2 = (2269, 2389)   # cm⁻¹, Table 1 of doi 10.1016/j.aiia.2022.10.001
 
 class RemoveRegion(TransformerMixin, BaseEstimator):
@@ -29,7 +30,8 @@ class RemoveRegion(TransformerMixin, BaseEstimator):
     ): store_attr()
     def fit(self, X, y=None):
         w = np.asarray(self.wavenumbers)
-        if X.shape[1]!=len(w): raise MirzaiError(f'spectra have {X.shape[1]} columns but there are {len(w)} wavenumbers')
+        if X.shape[1]!=len(w):
+            raise MirzaiError(f'spectra have {X.shape[1]} columns but there are {len(w)} wavenumbers')
         self.keep_ = (w<self.low)|(w>self.high)
         return self
     def transform(self, X): check_is_fitted(self); return X[:, self.keep_]
@@ -43,7 +45,7 @@ def paper_pipeline(name:str, # 'plsr' or 'cnn'
     if name=='plsr': return make_pipeline(SNV(), SavitzkyGolay(11, 1, 1), RemoveRegion(wavenumbers))
     raise MirzaiError(f"pipeline {name!r} is not known: use 'plsr' or 'cnn'")
 
-# %% ../nbs/03_transforms.ipynb #eca1104e
+# %% ../nbs/03_transforms.ipynb #8f42427a
 EDGE = 4.   # cm⁻¹ that may be missing at either end
 
 def check_cover(have, # (p,) wavenumbers of the spectra, cm⁻¹, increasing
@@ -53,13 +55,19 @@ def check_cover(have, # (p,) wavenumbers of the spectra, cm⁻¹, increasing
     "Refuse a grid that leaves more than `EDGE` cm⁻¹ of the model's range empty"
     if not len(have) or not len(want): raise MirzaiError(f'{name}: no wavenumbers')
     low,high = have[0]-np.min(want), np.max(want)-have[-1]
-    gaps = [f'{a:g} to {b:g}' for a,b,gap in ((np.min(want), have[0], low), (have[-1], np.max(want), high)) if gap>EDGE]
-    if gaps: raise MirzaiError(f'{name}: spectra do not cover {" and ".join(gaps)} cm-1, which the model needs: measure that range or train a model without it')
+    gaps = [f'{a:g} to {b:g}' for a,b,gap in ((np.min(want), have[0], low),
+                                              (have[-1], np.max(want), high)) if gap>EDGE]
+    if gaps:
+        raise MirzaiError(f'{name}: spectra do not cover {" and ".join(gaps)} cm-1, which the model needs: '
+                          f'measure that range or train a model without it')
     hole = np.max(np.diff(have), initial=0)
-    if hole>50: raise MirzaiError(f'{name}: a hole of {hole:g} cm-1 between neighbouring wavenumbers: give the whole spectrum')
-    if max(low, high)>0: warnings.warn(f'{name}: {max(low, high):.3g} cm-1 at an edge filled with the edge value')
+    if hole>50:
+        raise MirzaiError(f'{name}: a hole of {hole:g} cm-1 between neighbouring wavenumbers: give the '
+                          f'whole spectrum')
+    if max(low, high)>0:
+        warnings.warn(f'{name}: {max(low, high):.3g} cm-1 at an edge filled with the edge value')
 
-# %% ../nbs/03_transforms.ipynb #b59a21a6
+# %% ../nbs/03_transforms.ipynb #e195adaf
 def to_grid(lib:SpectralLibrary,
             wavenumbers, # (q,) cm⁻¹ wanted
             chunk:int=2000 # spectra at a time, so that the spline's float64 stays small
@@ -70,15 +78,16 @@ def to_grid(lib:SpectralLibrary,
     check_cover(lib.wavenumbers, want, lib.name)
     inside = np.clip(want, lib.wavenumbers[0], lib.wavenumbers[-1])
     out = np.full((len(lib), len(want)), np.nan, dtype=np.float32)
-    good = np.flatnonzero(np.isfinite(lib.spectra).all(1))   # a spline spreads one missing value over its spectrum: leave those rows missing
+    # a spline spreads one missing value over its spectrum: leave those rows missing
+    good = np.flatnonzero(np.isfinite(lib.spectra).all(1))
     for i in range(0, len(good), chunk):
         rows = good[i:i+chunk]
         out[rows] = Resample(lib.wavenumbers, inside).fit_transform(lib.spectra[rows])
     return SpectralLibrary(out, want, lib.properties, lib.name, lib.dropped)
 
-# %% ../nbs/03_transforms.ipynb #f45e88cb
+# %% ../nbs/03_transforms.ipynb #ff2eb760
 class SpectralRegressor(RegressorMixin, BaseEstimator):
-    "Shell of every model: grid, preprocessing and target scale; a subclass adds `_fit(X, t, valid)` and `_predict(X)`"
+    "Shell of every model: grid, preprocessing, target scale; a subclass adds `_fit` and `_predict`"
     target, log10, wavenumbers = 'kex', None, None
 
     def _scale(self): # is the target modelled on log10?
@@ -86,7 +95,7 @@ class SpectralRegressor(RegressorMixin, BaseEstimator):
 
     def _pipeline(self): return None # preprocessing; None: the spectra as they are
 
-# %% ../nbs/03_transforms.ipynb #0b9e04e7
+# %% ../nbs/03_transforms.ipynb #f656c529
 @patch
 def _data(self:SpectralRegressor, X, y, reset:bool):
     "`(n, p)` float32 spectra and the target as given; `reset` on fitting"
@@ -95,27 +104,32 @@ def _data(self:SpectralRegressor, X, y, reset:bool):
         if reset: self.wavenumbers_ = X.wavenumbers
         elif self.wavenumbers_ is not None: X = to_grid(X, self.wavenumbers_)
         X = X.spectra
-    elif reset: self.wavenumbers_ = None if self.wavenumbers is None else np.asarray(self.wavenumbers, dtype=np.float64)
+    elif reset:
+        w = self.wavenumbers
+        self.wavenumbers_ = None if w is None else np.asarray(w, dtype=np.float64)
     if y is None: return validate_data(self, X, reset=reset, dtype=np.float32), None
     return validate_data(self, X, y, reset=reset, dtype=np.float32, y_numeric=True)
 
-# %% ../nbs/03_transforms.ipynb #9ae87d6d
+# %% ../nbs/03_transforms.ipynb #54398e1a
 @patch
 def _to_scale(self:SpectralRegressor, y):
     y = np.asarray(y, dtype=np.float64)
     if not self.scale_: return y
-    if (y<=0).any(): raise MirzaiError(f'{self.target}: {(y<=0).sum()} value(s) not above 0 have no logarithm: select() drops them, or set log10=False')
+    if (y<=0).any():
+        raise MirzaiError(f'{self.target}: {(y<=0).sum()} value(s) not above 0 have no logarithm: select() '
+                          f'drops them, or set log10=False')
     return np.log10(y)
 
+# %% ../nbs/03_transforms.ipynb #101b3446
 @patch
 def _from_scale(self:SpectralRegressor, t): return 10**t if self.scale_ else t
 
-# %% ../nbs/03_transforms.ipynb #489227a0
+# %% ../nbs/03_transforms.ipynb #0f9b71df
 @patch
 def fit(self:SpectralRegressor,
         X, # SpectralLibrary, or (n, p) absorbance
         y=None, # (n,) target in its own unit; default: the library's `target`
-        valid=None # SpectralLibrary or (X, y) for choosing complexity; default: chosen inside the training part
+        valid=None # SpectralLibrary or (X, y) to choose complexity by; default: inside the training part
        ): # itself
     "Learn from spectra and wet chemistry"
     self.scale_ = self._scale()
@@ -123,15 +137,17 @@ def fit(self:SpectralRegressor,
     if y is None: raise ValueError(f'{type(self).__name__} requires y to be passed, but the target y is None')
     self.pipeline_ = self._pipeline()
     if valid is not None:
-        Xv,yv = self._data(valid, valid.y(self.target), False) if isinstance(valid, SpectralLibrary) else self._data(*valid, False)
+        if isinstance(valid, SpectralLibrary): valid = valid, valid.y(self.target)
+        Xv,yv = self._data(*valid, reset=False)
         valid = self._pre(Xv), self._to_scale(yv)
     self._fit(self._pre(X), self._to_scale(y), valid)
     return self
 
+# %% ../nbs/03_transforms.ipynb #a0e360ff
 @patch
 def _pre(self:SpectralRegressor, X): return X if self.pipeline_ is None else self.pipeline_.fit_transform(X)
 
-# %% ../nbs/03_transforms.ipynb #769fbbcf
+# %% ../nbs/03_transforms.ipynb #3f188538
 @patch
 def predict_scale(self:SpectralRegressor,
                   X # SpectralLibrary, or (n, p) absorbance
@@ -140,6 +156,7 @@ def predict_scale(self:SpectralRegressor,
     check_is_fitted(self)
     return np.asarray(self._predict(self._pre(self._data(X, None, reset=False)[0])), dtype=np.float64)
 
+# %% ../nbs/03_transforms.ipynb #4f1bb7f7
 @patch
 def predict(self:SpectralRegressor,
             X # SpectralLibrary (resampled to the model's grid), or (n, p) absorbance
