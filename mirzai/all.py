@@ -1,6 +1,7 @@
 "Everything public, for notebooks: `from mirzai.all import *`"
 from mirzai.library import *
 from mirzai.loading import *
+from mirzai.synthetic import *
 from mirzai.transforms import *
 from mirzai.metrics import *
 from mirzai.plsr import *

@@ -140,16 +140,16 @@ def _library(self:CNNRegressor, X, t):
     w = self.wavenumbers_ if self.wavenumbers_ is not None else np.arange(X.shape[1])
     return SpectralLibrary(X, w, pd.DataFrame({'t': (t-self.mean_)/self.sd_}))
 
-# %% ../nbs/09_learner.ipynb #1d2115cc
+# %% ../nbs/09_learner.ipynb #3812aa39
 @patch
 def _train(self:CNNRegressor, X, t, valid, seed)->Learner:
     "One network"
     r = self.recipe_
     with seeded(seed):
-        tfms = [Augment(**r['augment'])]*bool(r['augment']) + [Standardise(self.pre_)]
+        tfms = [Standardise(self.pre_)] + ([Augment(**r['augment'])] if r['augment'] else [])
         dls = spectral_dls(self._library(X, t), valid and self._library(*valid), 't', r['bs'], tfms)
         learn = cnn_learner(dls, X.shape[1]//r['pool'], r['dropout'], r['wd'],
-                            cbs=[MixUp(r['mixup'])]*bool(r['mixup']))
+                            cbs=[MixUp(r['mixup'])] if r['mixup'] else None)
         if not self.verbose: learn.remove_cb(ProgressCallback); learn.logger = noop
         if r['schedule']=='cyclic':
             paper_init(learn.model); learn.fit_cyclic(r['epochs'], high=r['lr'], cbs=[KeepBest(3, every=10)])
