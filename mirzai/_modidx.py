@@ -35,6 +35,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                             'mirzai.cli._positive': ('cli.html#_positive', 'mirzai/cli.py'),
                             'mirzai.cli._selected': ('cli.html#_selected', 'mirzai/cli.py'),
                             'mirzai.cli._sizes': ('cli.html#_sizes', 'mirzai/cli.py'),
+                            'mirzai.cli._synthetic': ('cli.html#_synthetic', 'mirzai/cli.py'),
                             'mirzai.cli._tables': ('cli.html#_tables', 'mirzai/cli.py'),
                             'mirzai.cli._train': ('cli.html#_train', 'mirzai/cli.py'),
                             'mirzai.cli._write_run': ('cli.html#_write_run', 'mirzai/cli.py'),

@@ -116,12 +116,31 @@ def _write_run(folder, lib, res, attributions):
     for name,source in figures.items(): (folder/'figures'/f'{name}.svg').write_text(source, encoding='utf-8')
     (folder/'report.html').write_text(run_report(lib, res, attributions, figures), encoding='utf-8')
 
-# %% ../nbs/15_cli.ipynb #41bebc15
+# %% ../nbs/15_cli.ipynb #83cd07f5
 def data(a):
-    "write a library as a table"
+    "write a library as a table: the real sample, or a synthetic one with its truth"
     from mirzai.loading import load_sample, write_library
-    write_library(load_sample(), a.out)
-    print(f'{a.out}: 500 KSSL spectra (CC BY 4.0; cite the USDA KSSL and the Open Soil Spectral Library)')
+    if a.name=='synthetic': return _synthetic(a)
+    out = a.out or 'kssl-sample.csv'
+    write_library(load_sample(), out)
+    print(f'{out}: 500 KSSL spectra (CC BY 4.0; cite the USDA KSSL and the Open Soil Spectral Library)')
+
+# %% ../nbs/15_cli.ipynb #40006fd9
+def _synthetic(a):
+    "The library, and beside it what is known about it"
+    import re
+    from mirzai.loading import atomic, write_library
+    from mirzai.synthetic import ceiling, synthetic_library
+    out = a.out or 'synthetic.parquet'
+    lib = synthetic_library(a.n, a.seed, quiet=False)
+    write_library(lib, out)
+    stem = re.sub(r'\.(csv|csv\.gz|parquet)$', '', str(out), flags=re.I)
+    with atomic(f'{stem}.truth.parquet') as tmp:
+        lib.truth.fractions.assign(log10_kex=lib.truth.log_kex).reset_index().to_parquet(tmp)
+    with atomic(f'{stem}.drivers.csv') as tmp:
+        lib.truth.drivers[['wavenumber', 'strength', 'derivative']].to_csv(tmp, index=False)
+    print(f'{out}: {len(lib)} SYNTHETIC spectra, no data about soils; noise ceiling R2 {ceiling(lib):.2f}; '
+          f'truth in {stem}.truth.parquet, {stem}.drivers.csv')
 
 # %% ../nbs/15_cli.ipynb #4e5f81b4
 def train(a):
@@ -157,7 +176,7 @@ def predict(a):
 _CAUTION = ('caution: {target} by a model trained on {n} samples of {library!r}, with no local validation: '
             'have some of your own samples analysed before acting on these numbers')
 
-# %% ../nbs/15_cli.ipynb #8c0f0eba
+# %% ../nbs/15_cli.ipynb #af6fd686
 def evaluate(a):
     "score models by repeated splits, or by nested cross-validation with --folds"
     from mirzai.experiment import evaluate, learning_curve, nested_cv
@@ -167,7 +186,7 @@ def evaluate(a):
         lib = _selected(a.library, a.unit, a.property)
         common = dict(target=a.property, jobs=a.jobs)
         if a.folds:
-            what = f'nested {a.folds}-fold cross-validation, {a.repeats} repeats, pooled'
+            what = f'nested {a.folds}-fold cross-validation, {a.repeats} repeat(s), pooled'
             res = nested_cv(lib, a.models, a.folds, a.repeats, **common)
         elif a.sizes:
             what = f'{a.splits} random splits by sample, nested training sizes'
@@ -234,15 +253,18 @@ def _library_argument(p, flag, **kw):
     p.add_argument(flag, **kw,
                    help="a table, a KSSL folder, or 'sample': 500 real spectra that come with the install")
 
-# %% ../nbs/15_cli.ipynb #bacd3f85
+# %% ../nbs/15_cli.ipynb #ba53c228
 def _commands(add):
     "Arguments of each sub-command"
     c = add(run); _library_argument(c, '--library', default='sample'); _common(c); _grid(c)
     c.add_argument('--out', default='mirzai-run', help='folder to make (default: mirzai-run)')
     c.add_argument('--seeds', type=_positive, default=10, help='random splits (default: 10)')
 
-    c = add(data); c.add_argument('name', choices=['sample'], help='which library')
-    c.add_argument('--out', default='kssl-sample.csv', help='ends in .csv, .csv.gz or .parquet')
+    c = add(data); c.add_argument('name', choices=['sample', 'synthetic'], help='which library')
+    c.add_argument('--out', help='ends in .csv, .csv.gz or .parquet (default: kssl-sample.csv or '
+                                 'synthetic.parquet)')
+    c.add_argument('--n', type=_positive, default=20_000, help='synthetic: samples (default: 20000)')
+    c.add_argument('--seed', type=int, default=0, help='synthetic: of everything random (default: 0)')
 
     c = add(train); _library_argument(c, 'library'); _common(c)
     c.add_argument('--model', default='gpr', choices=('plsr', 'gpr', 'cnn'), help='(default: gpr)')

@@ -103,7 +103,7 @@ def summary(self:Results,
     g = long.groupby([*by, 'metric'], sort=False).value
     return g.agg(mean='mean', sd='std', n_seeds='count').reset_index()
 
-# %% ../nbs/10_experiment.ipynb #58d7867f
+# %% ../nbs/10_experiment.ipynb #4460e1e4
 @patch
 def table(self:Results,
           split:str='test', # which part
@@ -112,8 +112,8 @@ def table(self:Results,
          )->pd.DataFrame: # "mean ± sd" over seeds
     "Scores of one part as people read them"
     s = self.summary((by, 'split')).query('split==@split')
-    text = [f'{m:.1f} ± {d:.1f}' if k=='mape' else f'{m:.3f} ± {d:.3f}' for m,d,
-            k in zip(s['mean'], s.sd, s.metric)]
+    digits = [1 if k=='mape' else 3 for k in s.metric]
+    text = [f'{m:.{n}f}' + (f' ± {d:.{n}f}' if d==d else '') for m,d,n in zip(s['mean'], s.sd, digits)]   # one seed has no sd
     wide = s.assign(text=text).pivot(index=by, columns='metric', values='text').rename_axis(columns=None)
     return wide.loc[list(dict.fromkeys(s[by])), list(metrics)]
 
