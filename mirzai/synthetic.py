@@ -12,15 +12,18 @@ import numpy as np, pandas as pd
 from collections import namedtuple
 from .library import MirzaiError, SpectralLibrary, Progress
 
-# %% ../nbs/02_synthetic.ipynb #2bbdb04c
+# %% ../nbs/02_synthetic.ipynb #19a17a2e
 BANDS = dict( # component: (centre, width, height)
     kaolinite=[(3695,20,2.2), (3668,14,.8), (3652,16,.9), (3620,16,2.), (1114,35,1.6), (1032,45,2.6),
                (1008,35,2.4),
-               (938,20,.9), (914,22,1.8), (790,22,.5), (754,22,.5), (697,24,.9), (1350,380,.3), (500,350,1.6)],
+               (938,20,.9), (914,22,1.8), (790,22,.5), (754,22,.5), (697,24,.9), (1350,380,.3),
+               (500,350,1.6)],
     smectite=[(3626,70,1.2), (3430,380,1.1), (1635,65,.7), (1088,70,1.5), (1030,90,2.8), (918,28,.8),
               (840,28,.4), (625,45,.7), (1350,380,.3), (500,350,1.6)],
-    illite=[(3622,75,1.), (3420,300,.3), (1090,80,1.3), (1024,80,2.5), (916,24,.5), (830,28,.6), (752,28,.6), (1350,380,.3), (500,350,1.6)],
-    feldspar=[(1140,40,1.), (1095,55,1.2), (1010,70,2.2), (760,26,.7), (728,18,.5), (646,22,.7), (1350,380,.3), (500,350,1.6)],
+    illite=[(3622,75,1.), (3420,300,.3), (1090,80,1.3), (1024,80,2.5), (916,24,.5), (830,28,.6),
+            (752,28,.6), (1350,380,.3), (500,350,1.6)],
+    feldspar=[(1140,40,1.), (1095,55,1.2), (1010,70,2.2), (760,26,.7), (728,18,.5), (646,22,.7),
+              (1350,380,.3), (500,350,1.6)],
     quartz=[(1985,36,.35), (1870,45,.5), (1790,40,.4), (1683,25,.2), (1165,45,1.2), (1080,70,1.8),
             (798,14,1.3), (779,14,1.2),
             (695,14,.9), (1350,380,.4), (500,350,1.6)],
@@ -108,15 +111,15 @@ def measured(log_kex, rng)->np.ndarray: # (n,) cmol(+)/kg, never negative
     "Kex as a laboratory would report it"
     return np.abs(10**(log_kex+rng.normal(0, .15, len(log_kex)))+rng.normal(0, .02, len(log_kex)))
 
-# %% ../nbs/02_synthetic.ipynb #18571a87
-SOURCES = {'lab A': (0., 1.), 'lab B': (.4, 1.04), 'lab C': (-.6, 1.08)}   # shift in cm⁻¹, factor on widths
+# %% ../nbs/02_synthetic.ipynb #a4c6bba3
+SOURCES = {'lab A': (0., 1.), 'lab B': (.6, 1.05), 'lab C': (-.9, 1.1)}   # shift in cm⁻¹, factor on widths
 
 def water_of(f, rng): # (n,) mass fraction
     "Adsorbed water"
     w = .01+.10*f[:, SOLIDS.index('smectite')]+.10*f[:, SOLIDS.index('organic')]+.02*f[:, 0]
     return w*rng.lognormal(0, .25, len(f))
 
-# %% ../nbs/02_synthetic.ipynb #8f6c5034
+# %% ../nbs/02_synthetic.ipynb #174709fd
 def disturb(A, # (n, p) absorbance of the mixtures
             wavenumbers, rng
            )->np.ndarray: # (n, p) as measured
@@ -124,9 +127,9 @@ def disturb(A, # (n, p) absorbance of the mixtures
     n,x = len(A),np.linspace(-1, 1, len(wavenumbers))
     draw = lambda sd: rng.normal(0, sd, (n, 1))
     bell = lambda c, w: np.exp(-4*np.log(2)*((wavenumbers-c)/w)**2)
-    coarse = rng.lognormal(-.2, .9, (n, 1))
+    coarse = rng.lognormal(.2, 1.5, (n, 1))
     A = np.log1p(coarse*A*1.6*rng.lognormal(0, .18, (n, 1)))/coarse
-    A = -np.log10(10**-A + rng.lognormal(np.log(.3), .5, (n, 1))*A**4/(A**4+3))
+    A = -np.log10(10**-A + rng.lognormal(np.log(.3), .7, (n, 1))*A**4/(A**4+3))
     slope,hump = draw(.08)*x + draw(.06)*x**2, .25*bell(1200, 1800)*rng.lognormal(0, .2, (n, 1))
     A += .25+.18*rng.lognormal(0, .4, (n, 1)) + slope + hump
     A += draw(.02)*(bell(2349, 30)-.6*bell(2330, 18))
