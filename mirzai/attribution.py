@@ -59,7 +59,7 @@ def expected_gradients(f, # function of (n, 1, p) tensors giving (n, 1)
             progress.step()
     return out
 
-# %% ../nbs/11_attribution.ipynb #8f22e7d6
+# %% ../nbs/11_attribution.ipynb #0017aaed
 def attribute(model, # a fitted `PLSR` or `CNNRegressor`
               library:SpectralLibrary, # the samples to explain
               baselines:SpectralLibrary, # training samples to compare with
@@ -70,6 +70,8 @@ def attribute(model, # a fitted `PLSR` or `CNNRegressor`
     "Split predictions among the wavenumbers: exactly for PLSR, by GradientShap for the network"
     rows = np.random.default_rng(seed).permutation(len(baselines))[:n_baselines]
     X,B = (to_grid(l, model.wavenumbers_).spectra for l in (library, baselines[rows]))
+    if isinstance(model, PLSR) and model.preprocess is None:
+        raise MirzaiError('attribute: PLSR(preprocess=None) has no SNV spectrum to explain')
     if isinstance(model, PLSR): values,z,predicted,base = _linear(model, X, B)
     elif hasattr(model, 'net_'):
         z,b = SNV().fit_transform(X), SNV().fit_transform(B)

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['LEAST_SAMPLES', 'run', 'data', 'train', 'predict', 'evaluate', 'parser', 'main']
 
-# %% ../nbs/15_cli.ipynb #46dbd29b
-import argparse, sys, warnings
+# %% ../nbs/15_cli.ipynb #84390c39
+import argparse, os, sys, warnings
 from pathlib import Path
 
 # %% ../nbs/15_cli.ipynb #5f7d08ef
@@ -19,20 +19,25 @@ def _library(name:str, # a table, or 'sample'
 
 LEAST_SAMPLES = 30   # labelled samples from which the command trains at all
 
-# %% ../nbs/15_cli.ipynb #7cf92d58
+# %% ../nbs/15_cli.ipynb #7aa63777
 def _selected(name, unit, target):
     "The samples a model may learn from, checked, with what was dropped said"
-    from mirzai.library import MirzaiError
-    lib = _library(name, unit)
+    from mirzai.library import MirzaiError, PROPERTIES, Progress
+    with Progress(f'reading {name}'): lib = _library(name, unit)
     if target not in lib.properties: lib.y(target)   # raises the error that lists what there is
-    bad = lib.drop(lib.y(target)!=lib.y(target), 'missing').check_training(target)
+    if target not in PROPERTIES.index:
+        if target.lower() in PROPERTIES.index:
+            raise MirzaiError(f'{lib.name}: {target!r} is read as a stranger: rename the column to '
+                              f'{target.lower()}')
+        print(f'{target}: not a property mirzai knows, taken as it is, without logarithm or floor')
+    lib.drop(lib.y(target)!=lib.y(target), 'missing').check_training(target)
     kept = lib.select(target)
-    if len(kept)<LEAST_SAMPLES:
-        raise MirzaiError(f'{lib.name}: {len(kept)} usable samples with {target}: at least {LEAST_SAMPLES} '
-                          f'are needed to train')
     dropped = ''.join(f'; {n} dropped ({why})' for why,n in kept.dropped.items())
+    if len(kept)<LEAST_SAMPLES:
+        raise MirzaiError(f'{lib.name}: {len(kept)} usable samples with {target}{dropped}: at least '
+                          f'{LEAST_SAMPLES} are needed to train')
     print(f'{lib.name}: {len(lib)} spectra, {len(kept)} used{dropped}')
-    return kept
+    return kept.check_training(target)
 
 # %% ../nbs/15_cli.ipynb #2aa54ab3
 def _explain(lib, name, target, seed): # runs in a process of its own
@@ -62,15 +67,18 @@ def _figures(lib, res, attributions):
     for m,a in attributions.items(): out[f'attribution_{m}'] = svg(a.plot(title=m.upper()))
     return out
 
-# %% ../nbs/15_cli.ipynb #8e283cd7
+# %% ../nbs/15_cli.ipynb #ed9ef95b
 def _in_parallel(calls, # functions without arguments
                  jobs, label):
     "Run independent pieces of work in as many processes as asked, one thread each"
     from joblib import Parallel, delayed, parallel_config
+    from threadpoolctl import threadpool_limits
     from mirzai.library import Progress
     config = dict(backend='loky', inner_max_num_threads=1) if jobs!=1 else dict(backend='sequential')
     out = [None]*len(calls)
-    with Progress(label, len(calls)) as p, parallel_config(n_jobs=jobs or -1, **config):
+    with Progress(label, len(calls)) as p, threadpool_limits(1 if jobs==1
+                                                             else None), parallel_config(n_jobs=jobs or -1,
+                                                                                         **config):
         work = (delayed(_numbered)(i, *c) for i,c in enumerate(calls))
         for i,r in Parallel(return_as='generator_unordered')(work): out[i] = r; p.step()
     return out
@@ -78,26 +86,25 @@ def _in_parallel(calls, # functions without arguments
 # %% ../nbs/15_cli.ipynb #cadec570
 def _numbered(i, f, *args): return i, f(*args)
 
-# %% ../nbs/15_cli.ipynb #ea22ffcf
+# %% ../nbs/15_cli.ipynb #b1151c53
 def _tables(res, folder):
     "Scores, their summary and all predictions as CSV"
     from mirzai.metrics import METRICS
-    res.scores()[['model', 'seed', 'split', 'n', *METRICS]].to_csv(folder/'metrics.csv', index=False)
+    size = ['size']*('size' in res.predictions)
+    res.scores()[['model', 'seed', *size, 'split', 'n', *METRICS]].to_csv(folder/'metrics.csv', index=False)
     res.summary().to_csv(folder/'summary.csv', index=False)
     p = res.predictions
     first = ['id', 'observed', 'predicted']
     p[first+[c for c in p if c not in first]].to_csv(folder/'predictions.csv', index=False)
 
-# %% ../nbs/15_cli.ipynb #1671e683
+# %% ../nbs/15_cli.ipynb #69eb2f6d
 def run(a):
     "load, select, split, train, score, explain, save, report"
     from mirzai.experiment import evaluate
     from mirzai.loading import output_folder
-    with output_folder(a.out, 'report.html') as tmp:
+    with output_folder(a.out, 'run') as tmp:
         lib = _selected(a.library, a.unit, a.property)
         res = evaluate(lib, a.models, range(a.seeds), a.property, a.jobs)
-        print(f'\nTest scores on {a.seeds} random 80/10/10 splits by sample, mean ± '
-              f'sd:\n{res.table("test").to_string()}\n')
         test = res.scores().query('split=="test"').assign(split='random 80/10/10, test').to_dict('records')
         calls = [(_explain, lib, m, a.property, 0) for m in a.models if m!='gpr'] + \
                 [(_train, lib, m, a.property, 0, tmp/'models'/m, [s for s in test if s['model']==m])
@@ -105,6 +112,8 @@ def run(a):
         calls.sort(key=lambda c: c[2]!='cnn')   # the long ones first
         done = zip(calls, _in_parallel(calls, a.jobs, 'explaining and saving'))
         _write_run(tmp, lib, res, {c[2]: r for c,r in done if c[0] is _explain})
+    print(f'\nTest scores on {a.seeds} random 80/10/10 splits by sample, mean ± '
+          f'sd:\n{res.table("test").to_string()}\n')
     print(f'Open {Path(a.out)/"report.html"}; models in {Path(a.out)/"models"}')
 
 # %% ../nbs/15_cli.ipynb #df3a37e6
@@ -116,22 +125,30 @@ def _write_run(folder, lib, res, attributions):
     for name,source in figures.items(): (folder/'figures'/f'{name}.svg').write_text(source, encoding='utf-8')
     (folder/'report.html').write_text(run_report(lib, res, attributions, figures), encoding='utf-8')
 
-# %% ../nbs/15_cli.ipynb #83cd07f5
+# %% ../nbs/15_cli.ipynb #2c04b1e6
 def data(a):
     "write a library as a table: the real sample, or a synthetic one with its truth"
     from mirzai.loading import load_sample, write_library
     if a.name=='synthetic': return _synthetic(a)
-    out = a.out or 'kssl-sample.csv'
+    out = _new_file(a.out or 'kssl-sample.csv')
     write_library(load_sample(), out)
     print(f'{out}: 500 KSSL spectra (CC BY 4.0; cite the USDA KSSL and the Open Soil Spectral Library)')
 
-# %% ../nbs/15_cli.ipynb #40006fd9
+# %% ../nbs/15_cli.ipynb #ae459fa6
+def _new_file(path):
+    "A file that is not there yet"
+    from mirzai.library import MirzaiError
+    if Path(path).exists():
+        raise MirzaiError(f'{path}: exists already: delete it or choose another name with --out')
+    return path
+
+# %% ../nbs/15_cli.ipynb #940bdb0c
 def _synthetic(a):
     "The library, and beside it what is known about it"
     import re
     from mirzai.loading import atomic, write_library
     from mirzai.synthetic import ceiling, synthetic_library
-    out = a.out or 'synthetic.parquet'
+    out = _new_file(a.out or 'synthetic.parquet')
     lib = synthetic_library(a.n, a.seed, quiet=False)
     write_library(lib, out)
     stem = re.sub(r'\.(csv|csv\.gz|parquet)$', '', str(out), flags=re.I)
@@ -142,48 +159,75 @@ def _synthetic(a):
     print(f'{out}: {len(lib)} SYNTHETIC spectra, no data about soils; noise ceiling R2 {ceiling(lib):.2f}; '
           f'truth in {stem}.truth.parquet, {stem}.drivers.csv')
 
-# %% ../nbs/15_cli.ipynb #4e5f81b4
+# %% ../nbs/15_cli.ipynb #30d04bb9
 def train(a):
     "train on all samples and save a model folder"
     from mirzai.experiment import make_model
     from mirzai.library import Progress
-    from mirzai.loading import check_output
+    from mirzai.loading import output_folder
     from mirzai.predictor import save_model
-    lib = _selected(a.library, a.unit, a.property)
-    check_output(a.out, 'model.json')   # before the work, not after
-    with Progress(f'training {a.model}'): model = make_model(a.model, a.property, a.seed).fit(lib)
-    print(f'{save_model(model, a.out, lib)}: {a.model} for {a.property}, trained on {len(lib)} samples; '
-          f'not validated: judge it with mirzai evaluate')
+    with output_folder(a.out, 'model') as tmp:   # refuses a bad place before the work, not after
+        lib = _selected(a.library, a.unit, a.property)
+        with Progress(f'training {a.model}'): model = make_model(a.model, a.property, a.seed).fit(lib)
+        save_model(model, tmp/'model', lib)
+        for f in (tmp/'model').iterdir(): f.rename(tmp/f.name)
+        (tmp/'model').rmdir()
+    print(f'{a.out}: {a.model} for {a.property}, trained on {len(lib)} samples; not validated: judge it '
+          f'with mirzai evaluate')
 
-# %% ../nbs/15_cli.ipynb #3d6ae4de
+# %% ../nbs/15_cli.ipynb #d654d54b
 def predict(a):
     "predict new spectra with a saved model"
     import pandas as pd
     from mirzai.library import MirzaiError, Progress
     from mirzai.loading import atomic, read_library
     from mirzai.predictor import Predictor
-    if Path(a.out).resolve() in {Path(f).resolve() for f in a.files}:
-        raise MirzaiError(f'{a.out}: is one of the inputs: choose another name for the predictions')
+    _check_place(a.out, a.files, a.model)
     model = Predictor.load(a.model)
-    libs = [read_library(f, a.unit) for f in a.files]
-    with Progress('predicting'): out = pd.concat([model.predict(l) for l in libs], ignore_index=True)
+    caution = _CAUTION.format(target=model.meta['target'], **model.meta['training'])
+    with Progress('reading and predicting', len(a.files)) as p:
+        tables = []
+        for f in a.files: tables.append(model.predict(read_library(f, a.unit))); p.step()
+    out = pd.concat(tables, ignore_index=True)
     with atomic(a.out) as tmp:
-        out.assign(predicted=[f'{v:.6g}' if v==v else '' for v in out.predicted]).to_csv(tmp, index=False)
-    flagged = (out.flag!='').sum()
-    print(f'{a.out}: {len(out)} samples, {flagged} flagged')
-    print(_CAUTION.format(target=model.meta['target'], **model.meta['training']), file=sys.stderr)
+        text = out.assign(predicted=[f'{v:.6g}' if v==v else '' for v in out.predicted])
+        text.to_csv(tmp, index=False, compression='gzip' if str(a.out).endswith('.gz') else None)
+    print(f'{a.out}: {len(out)} samples, {(out.flag!="").sum()} flagged')
+    print(caution, file=sys.stderr)
 
 _CAUTION = ('caution: {target} by a model trained on {n} samples of {library!r}, with no local validation: '
             'have some of your own samples analysed before acting on these numbers')
 
-# %% ../nbs/15_cli.ipynb #af6fd686
+# %% ../nbs/15_cli.ipynb #70e9740b
+def _check_place(out, inputs, model):
+    "Predictions replace nothing but earlier predictions"
+    from mirzai.library import MirzaiError
+    place = Path(out).resolve()
+    used = [Path(f).resolve() for f in (*inputs, model)]
+    if any(place==u or u.is_dir() and u in place.parents for u in used):
+        raise MirzaiError(f'{out}: is one of the inputs, or inside one: choose another name for the '
+                          f'predictions')
+    if not place.is_file() or not place.stat().st_size: return
+    import gzip
+    with (gzip.open if place.suffix=='.gz' else open)(place, 'rb') as f:
+        try: first = f.readline(200)
+        except (OSError, EOFError): first = b''
+    if not (first.startswith(b'id,') and first.strip().endswith(b',predicted,flag')):
+        raise MirzaiError(f'{out}: exists and holds no predictions of mirzai: choose another name')
+
+# %% ../nbs/15_cli.ipynb #5e462cdf
 def evaluate(a):
     "score models by repeated splits, or by nested cross-validation with --folds"
     from mirzai.experiment import evaluate, learning_curve, nested_cv
-    from mirzai.library import property_info
+    from mirzai.library import MirzaiError, property_info
     from mirzai.loading import output_folder
-    with output_folder(a.out, 'metrics.csv') as tmp:
+    if a.folds and a.sizes: raise MirzaiError('--folds and --sizes exclude each other: give one of them')
+    with output_folder(a.out, 'evaluation') as tmp:
         lib = _selected(a.library, a.unit, a.property)
+        if a.folds and not 2<=a.folds<=len(lib):
+            raise MirzaiError(f'--folds {a.folds}: give 2 to {len(lib)} for {len(lib)} samples')
+        if a.sizes and min(a.sizes)<10:
+            raise MirzaiError(f'--sizes {min(a.sizes)}: give at least 10 training samples')
         common = dict(target=a.property, jobs=a.jobs)
         if a.folds:
             what = f'nested {a.folds}-fold cross-validation, {a.repeats} repeat(s), pooled'
@@ -214,12 +258,17 @@ def _by_size(res):
     s = s.assign(r2=[f'{m:.3f} ± {d:.3f}' for m,d in zip(s['mean'], s.sd)])
     return s.pivot(index='model', columns='size', values='r2').to_string()
 
-# %% ../nbs/15_cli.ipynb #9d584c0a
+# %% ../nbs/15_cli.ipynb #33e78e5e
 def _positive(text):
     "A whole number above zero"
-    if not text.isdigit() or int(text)<1:
+    if not (text.isascii() and text.isdigit()) or int(text)<1:
         raise argparse.ArgumentTypeError(f'{text!r} is not a whole number above 0')
     return int(text)
+
+# %% ../nbs/15_cli.ipynb #07aa5b37
+def _seed(text):
+    "A whole number from 0"
+    return 0 if text=='0' else _positive(text)
 
 # %% ../nbs/15_cli.ipynb #8394f5c0
 def _sizes(text): return [_positive(t) for t in text.split(',')]
@@ -253,7 +302,7 @@ def _library_argument(p, flag, **kw):
     p.add_argument(flag, **kw,
                    help="a table, a KSSL folder, or 'sample': 500 real spectra that come with the install")
 
-# %% ../nbs/15_cli.ipynb #ba53c228
+# %% ../nbs/15_cli.ipynb #b9678a8e
 def _commands(add):
     "Arguments of each sub-command"
     c = add(run); _library_argument(c, '--library', default='sample'); _common(c); _grid(c)
@@ -264,12 +313,12 @@ def _commands(add):
     c.add_argument('--out', help='ends in .csv, .csv.gz or .parquet (default: kssl-sample.csv or '
                                  'synthetic.parquet)')
     c.add_argument('--n', type=_positive, default=20_000, help='synthetic: samples (default: 20000)')
-    c.add_argument('--seed', type=int, default=0, help='synthetic: of everything random (default: 0)')
+    c.add_argument('--seed', type=_seed, default=0, help='synthetic: of everything random (default: 0)')
 
     c = add(train); _library_argument(c, 'library'); _common(c)
     c.add_argument('--model', default='gpr', choices=('plsr', 'gpr', 'cnn'), help='(default: gpr)')
     c.add_argument('--out', required=True, help='model folder to make')
-    c.add_argument('--seed', type=int, default=0, help='of everything random (default: 0)')
+    c.add_argument('--seed', type=_seed, default=0, help='of everything random (default: 0)')
 
     c = add(predict); c.add_argument('model', help='folder written by mirzai train or run'); _common(c, False)
     c.add_argument('files', nargs='+', help='tables of spectra')
@@ -295,7 +344,7 @@ def parser()->argparse.ArgumentParser:
     _commands(add)
     return p
 
-# %% ../nbs/15_cli.ipynb #6fdceefa
+# %% ../nbs/15_cli.ipynb #6dac35a8
 def main(args:list=None # command-line words; default: those of the process
         )->int: # exit code
     "The `mirzai` command"
@@ -304,12 +353,28 @@ def main(args:list=None # command-line words; default: those of the process
         from mirzai import __version__
         print(__version__); return 0
     if not hasattr(a, 'func'): parser().print_help(); return 0
+    for stream in (sys.stdout, sys.stderr):
+        # a terminal without ± still gets its table
+        if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='replace')
     warnings.simplefilter('ignore'); warnings.filterwarnings('always', category=UserWarning, module='mirzai')
     warnings.showwarning = lambda m, *_, **__: print('mirzai: warning:', *str(m).split(), file=sys.stderr)
+    return _guarded(a.func, a)
+
+# %% ../nbs/15_cli.ipynb #f62fee79
+def _guarded(f, a)->int: # exit code
+    "Run a sub-command; every failure is one line"
     from mirzai.library import MirzaiError
-    try: a.func(a)
-    except MirzaiError as e: print(f'mirzai: {" ".join(str(e).split())}', file=sys.stderr); return 2
-    except OSError as e:
-        print(f'mirzai: {e.filename or "output"}: {e.strerror or e}', file=sys.stderr); return 2
+    try: f(a)
+    except MirzaiError as e: return _failed(e)
     except KeyboardInterrupt: print('mirzai: stopped', file=sys.stderr); return 130
+    except OSError as e: return _failed(f'{e.filename or "output"}: {e.strerror or e}')
+    except Exception as e:
+        if os.environ.get('MIRZAI_DEBUG'): raise
+        return _failed(f'unexpected {type(e).__name__}: {e}; please report it (MIRZAI_DEBUG=1 shows where '
+                       f'it happened)')
     return 0
+
+# %% ../nbs/15_cli.ipynb #67c1b9c5
+def _failed(message)->int:
+    print(f'mirzai: {" ".join(str(message).split())[:600]}', file=sys.stderr)
+    return 2

@@ -75,7 +75,7 @@ def run_task(lib:SpectralLibrary, # the selected library
                                        predicted=predicted))
     return labels | dict(seconds=perf_counter()-start), table
 
-# %% ../nbs/10_experiment.ipynb #0fb6d7cd
+# %% ../nbs/10_experiment.ipynb #89e1413a
 class Results:
     "Predictions of many fits, and the scores that follow from them"
     def __init__(self,
@@ -84,26 +84,31 @@ class Results:
         target:str='kex' # property predicted
     ): self.predictions,self.fits,self.target = predictions,fits,target
 
+    def _with_size(self, by, given): # learning curves keep their sizes apart
+        return tuple(by)+('size',)*(given is None and 'size' in self.predictions)
+
     def scores(self,
-               by=('model', 'seed', 'split') # what makes a row
+               by=None # what makes a row; default: model, seed, split, and size where there are several
               )->pd.DataFrame: # the columns of `by`, n, and the eight metrics
         "One row of metrics for each fit and part"
+        by = self._with_size(by or ('model', 'seed', 'split'), by)
         log10 = property_info(self.target)['log10']
         groups = self.predictions.groupby(list(by), sort=False)
         score = lambda t: scores(t.observed.to_numpy(), t.predicted.to_numpy(), log10)
         return pd.DataFrame([dict(zip(by, k)) | score(t) for k,t in groups])
 
-# %% ../nbs/10_experiment.ipynb #0a55dbc9
+# %% ../nbs/10_experiment.ipynb #dc8ec9ea
 @patch
 def summary(self:Results,
-            by=('model', 'split') # what makes a row
+            by=None # what makes a row; default: model, split, and size where there are several
            )->pd.DataFrame: # columns: `by`, metric, mean, sd, n_seeds
     "Mean and standard deviation of every metric over the seeds"
+    by = self._with_size(by or ('model', 'split'), by)
     long = self.scores(tuple(dict.fromkeys([*by, 'seed']))).melt([*by, 'seed'], METRICS, 'metric')
     g = long.groupby([*by, 'metric'], sort=False).value
     return g.agg(mean='mean', sd='std', n_seeds='count').reset_index()
 
-# %% ../nbs/10_experiment.ipynb #4460e1e4
+# %% ../nbs/10_experiment.ipynb #a60f4f74
 @patch
 def table(self:Results,
           split:str='test', # which part
@@ -113,7 +118,8 @@ def table(self:Results,
     "Scores of one part as people read them"
     s = self.summary((by, 'split')).query('split==@split')
     digits = [1 if k=='mape' else 3 for k in s.metric]
-    text = [f'{m:.{n}f}' + (f' ± {d:.{n}f}' if d==d else '') for m,d,n in zip(s['mean'], s.sd, digits)]   # one seed has no sd
+    # one seed has no sd
+    text = [f'{m:.{n}f}' + (f' ± {d:.{n}f}' if d==d else '') for m,d,n in zip(s['mean'], s.sd, digits)]
     wide = s.assign(text=text).pivot(index=by, columns='metric', values='text').rename_axis(columns=None)
     return wide.loc[list(dict.fromkeys(s[by])), list(metrics)]
 
@@ -225,7 +231,7 @@ def plot_learning_curve(self:Results, metric:str='r2', ax=None):
     ax.set(xlabel='training samples', ylabel=f'{metric} on the test set (mean ± sd)'); ax.legend()
     return ax
 
-# %% ../nbs/10_experiment.ipynb #a7022887
+# %% ../nbs/10_experiment.ipynb #2c423c78
 @patch
 def plot_observed(self:Results, model:str, split:str='test', ax=None):
     "Predictions of one part against observations, all seeds together"
@@ -239,5 +245,5 @@ def plot_observed(self:Results, model:str, split:str='test', ax=None):
     ax.plot(ends, ends, 'k', lw=.8)
     if info['log10']: log_axes(ax)
     ax.set(title=model.upper(), aspect='equal', xlim=ends, ylim=ends,
-           xlabel=f'observed {self.target} ({info["unit"]})', ylabel='predicted')
+           xlabel=f'observed {self.target} ({info["unit"]})'.replace('$', r'\$'), ylabel='predicted')
     return ax

@@ -140,7 +140,7 @@ def log_axes(ax # axes whose both scales become logarithmic
         a.set_major_formatter(FuncFormatter(lambda v, _: f'{v:g}'))
     return ax
 
-# %% ../nbs/00_library.ipynb #3408a815
+# %% ../nbs/00_library.ipynb #21780845
 @patch
 def show(self:SpectralLibrary,
          ax=None, # axes to draw on
@@ -149,7 +149,8 @@ def show(self:SpectralLibrary,
     "The median spectrum and the band that holds the central 80% of the samples"
     ax = spectrum_axes(ax)
     lo,mid,hi = np.nanpercentile(self.spectra, [10, 50, 90], axis=0)
-    line, = ax.plot(self.wavenumbers, mid, lw=1, label=label or f'{self.name} ({len(self)})')
+    line, = ax.plot(self.wavenumbers, mid, lw=1,
+                    label=(label or f'{self.name} ({len(self)})').replace('$', r'\$'))
     ax.fill_between(self.wavenumbers, lo, hi, alpha=.2, color=line.get_color(), lw=0)
     ax.legend()
     return ax
@@ -242,7 +243,7 @@ def select(self:SpectralLibrary,
     if positive: lib = lib.drop((lib.spectra<=0).any(1), 'absorbance not positive')
     return lib
 
-# %% ../nbs/00_library.ipynb #e594eef5
+# %% ../nbs/00_library.ipynb #75290ac2
 @patch
 def check_training(self:SpectralLibrary,
                    target:str='kex' # the property to be learnt
@@ -257,6 +258,9 @@ def check_training(self:SpectralLibrary,
         raise MirzaiError(f'{self.name}: id {some(self.properties.index[again].unique())} stands on '
                           f'several rows: average the scans of a sample first')
     y = self.y(target)
+    if np.isinf(y).any():
+        raise MirzaiError(f'{self.name}: {target} is infinite for {some(self.ids[np.isinf(y)])}: correct '
+                          f'or empty it')
     if len(y) and np.ptp(y)==0:
         raise MirzaiError(f'{self.name}: {target} is {y[0]:g} in all {len(y)} samples: there is nothing to '
                           f'learn')

@@ -6,13 +6,14 @@
 __all__ = ['STYLE', 'svg', 'embed', 'html_table', 'cautions', 'page', 'input_section', 'typical_error', 'score_section',
            'run_report']
 
-# %% ../nbs/14_report.ipynb #99039f0a
+# %% ../nbs/14_report.ipynb #693326be
 import base64, io, warnings
 import numpy as np, pandas as pd, matplotlib.pyplot as plt
 from fastcore.xml import to_xml, Html, Head, Meta, Title, Style, Body, Main, Section, Div
 from fastcore.xml import H1, H2, P, Ul, Li, Img, Figure, Figcaption, Table, Thead, Tbody, Tr, Th, Td
 from .library import SpectralLibrary, property_info, panels, plot_style
-from .experiment import Results, bootstrap
+from .experiment import Results
+from .loading import load_sample
 from .attribution import Attribution, REGIONS
 
 # %% ../nbs/14_report.ipynb #1500b741
@@ -41,7 +42,7 @@ def html_table(df:pd.DataFrame, index:bool=True): # an HTML table that scrolls s
                      Tbody(*[Tr(*[Td(str(v)) for v in row]) for row in t.itertuples(index=False)])),
                cls='scroll')
 
-# %% ../nbs/14_report.ipynb #a7c342b3
+# %% ../nbs/14_report.ipynb #0cd7929d
 def cautions(lib:SpectralLibrary, # the selected library
              target:str # property predicted
             )->list[str]:
@@ -55,7 +56,7 @@ def cautions(lib:SpectralLibrary, # the selected library
            'Samples of one soil profile may fall on both sides of a random split, which flatters the scores.',
            'The models pull towards the middle: poor soils tend to be predicted too rich and rich soils '
            'too poor.']
-    if lib.name=='KSSL sample':
+    if set(lib.ids)<=set(load_sample().ids):
         out.insert(0, 'The training samples come from one laboratory (USDA KSSL) and nearly all from one '
                       'country, the United States.')
         out.append("The settings of the network's recipe and the design of the Gaussian process were found "

@@ -45,7 +45,7 @@ def paper_pipeline(name:str, # 'plsr' or 'cnn'
     if name=='plsr': return make_pipeline(SNV(), SavitzkyGolay(11, 1, 1), RemoveRegion(wavenumbers))
     raise MirzaiError(f"pipeline {name!r} is not known: use 'plsr' or 'cnn'")
 
-# %% ../nbs/03_transforms.ipynb #8f42427a
+# %% ../nbs/03_transforms.ipynb #aeb02338
 EDGE = 4.   # cm⁻¹ that may be missing at either end
 
 def check_cover(have, # (p,) wavenumbers of the spectra, cm⁻¹, increasing
@@ -60,14 +60,15 @@ def check_cover(have, # (p,) wavenumbers of the spectra, cm⁻¹, increasing
     if gaps:
         raise MirzaiError(f'{name}: spectra do not cover {" and ".join(gaps)} cm-1, which the model needs: '
                           f'measure that range or train a model without it')
-    hole = np.max(np.diff(have), initial=0)
+    inside = (have>=np.min(want)-EDGE)&(have<=np.max(want)+EDGE)
+    hole = np.max(np.diff(have[inside]), initial=0)
     if hole>50:
         raise MirzaiError(f'{name}: a hole of {hole:g} cm-1 between neighbouring wavenumbers: give the '
                           f'whole spectrum')
     if max(low, high)>0:
         warnings.warn(f'{name}: {max(low, high):.3g} cm-1 at an edge filled with the edge value')
 
-# %% ../nbs/03_transforms.ipynb #e195adaf
+# %% ../nbs/03_transforms.ipynb #12e2cb02
 def to_grid(lib:SpectralLibrary,
             wavenumbers, # (q,) cm⁻¹ wanted
             chunk:int=2000 # spectra at a time, so that the spline's float64 stays small
@@ -76,6 +77,9 @@ def to_grid(lib:SpectralLibrary,
     want = np.sort(np.asarray(wavenumbers, dtype=np.float64))
     if np.array_equal(want, lib.wavenumbers): return lib
     check_cover(lib.wavenumbers, want, lib.name)
+    # what lies far outside does not matter
+    near = (lib.wavenumbers>=want[0]-50)&(lib.wavenumbers<=want[-1]+50)
+    lib = SpectralLibrary(lib.spectra[:, near], lib.wavenumbers[near], lib.properties, lib.name, lib.dropped)
     inside = np.clip(want, lib.wavenumbers[0], lib.wavenumbers[-1])
     out = np.full((len(lib), len(want)), np.nan, dtype=np.float32)
     # a spline spreads one missing value over its spectrum: leave those rows missing

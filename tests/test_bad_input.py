@@ -126,6 +126,58 @@ def test_not_a_model(mirzai, table, tmp_path):
     f = tmp_path/'t.csv'; table.to_csv(f)
     refuses(mirzai, ('predict', tmp_path, f), tmp_path, 'not a model folder')
 
+def test_marker_names_give_no_licence_to_delete(mirzai, table, tmp_path):
+    "A folder of the user's that happens to hold a metrics.csv or a model.json is still the user's"
+    f = tmp_path/'t.csv'; table.to_csv(f); mine = tmp_path/'project'; mine.mkdir()
+    for n in ('metrics.csv', 'model.json', 'report.html', 'thesis.docx'): (mine/n).write_text('mine')
+    for args in (('train', f, '--out', mine), ('run', '--library', f, '--out', mine), ('evaluate', f, '--out', mine)):
+        refuses(mirzai, args, mine, 'did not write')
+    assert len(list(mine.iterdir()))==4
+
+def test_failure_leaves_no_new_folders(mirzai, tmp_path):
+    refuses(mirzai, ('run', '--library', tmp_path/'no.csv', '--out', tmp_path/'new'/'sub'), 'no such file')
+    assert list(tmp_path.iterdir())==[]
+
+def test_place_where_one_stands(mirzai, table, tmp_path, monkeypatch):
+    f = tmp_path/'t.csv'; table.to_csv(f); (tmp_path/'empty').mkdir(); monkeypatch.chdir(tmp_path/'empty')
+    refuses(mirzai, ('train', f, '--model', 'plsr', '--out', '.'), 'the folder you are in')
+
+def test_two_columns_for_one_property(mirzai, table, tmp_path):
+    f = tmp_path/'t.csv'; table.assign(**{'k.ext_usda.a725_cmolc.kg': 2*table.kex}).to_csv(f)
+    refuses(mirzai, train(f, tmp_path), f, 'two columns for property kex', out=tmp_path/'model')
+
+def test_repeated_names_are_no_row_numbers(mirzai, table, tmp_path):
+    f = tmp_path/'t.csv'; table.reset_index(drop=True).assign(Name='A').to_csv(f, index=False)
+    refuses(mirzai, train(f, tmp_path), f, 'several rows', out=tmp_path/'model')
+
+def test_infinite_target(mirzai, table, tmp_path):
+    f = tmp_path/'t.csv'; t = table.copy(); t.iloc[2, 0] = np.inf; t.to_csv(f)
+    refuses(mirzai, train(f, tmp_path), f, 'infinite', table.index[2], out=tmp_path/'model')
+
+def test_constant_after_selection(mirzai, table, tmp_path):
+    f = tmp_path/'t.csv'; t = table.copy(); t['kex'] = [.05]*10+[.5]*50; t.to_csv(f)
+    refuses(mirzai, train(f, tmp_path), f, 'nothing to learn', out=tmp_path/'model')
+
+def test_property_in_another_case(mirzai, table, tmp_path):
+    f = tmp_path/'t.csv'; table.rename(columns={'kex': 'Kex'}).to_csv(f)
+    refuses(mirzai, train(f, tmp_path, '--property', 'Kex'), 'Kex', 'kex', out=tmp_path/'model')
+
+def test_damaged_gzip(mirzai, table, tmp_path):
+    import gzip
+    f = tmp_path/'t.csv.gz'; raw = bytearray(gzip.compress(table.to_csv().encode())); raw[len(raw)//2] ^= 255; f.write_bytes(raw)
+    refuses(mirzai, train(f, tmp_path), f, out=tmp_path/'model')
+
+@pytest.mark.parametrize('more', [('--folds', 1), ('--folds', 5000), ('--folds', 3, '--sizes', '20'), ('--sizes', '2')])
+def test_impossible_evaluations(mirzai, table, tmp_path, more):
+    f = tmp_path/'t.csv'; table.to_csv(f)
+    refuses(mirzai, ('evaluate', f, '--models', 'plsr', '--jobs', 1, '--out', tmp_path/'e', *more), '--', out=tmp_path/'e')
+
+def test_the_unforeseen_is_one_line_too(mirzai, table, tmp_path, monkeypatch):
+    def broken(*a, **k): raise ZeroDivisionError('what nobody\nthought of')
+    monkeypatch.setattr('mirzai.experiment.make_model', broken)
+    f = tmp_path/'t.csv'; table.to_csv(f)
+    refuses(mirzai, train(f, tmp_path), 'ZeroDivisionError', out=tmp_path/'model')
+
 def test_planted_pickle_is_not_run(mirzai, table, tmp_path, model):
     import pickle, shutil
     class Bomb:
@@ -135,5 +187,5 @@ def test_planted_pickle_is_not_run(mirzai, table, tmp_path, model):
     refuses(mirzai, ('predict', bad, f, '--out', tmp_path/'p.csv'), 'weights.safetensors', 'fingerprint', out=tmp_path/'p.csv')
     assert not (tmp_path/'exploded').exists()
 
-@pytest.mark.parametrize('args', [('run', '--seeds', '0'), ('run', '--models', 'plsr,forest'), ('evaluate', '--sizes', '10,x'), ('train',), ('fly',), ('data', 'moon')])
+@pytest.mark.parametrize('args', [('run', '--seeds', '0'), ('run', '--models', 'plsr,forest'), ('evaluate', '--sizes', '10,x'), ('train',), ('fly',), ('data', 'moon'), ('run', '--seeds', '١'), ('train', 'sample', '--out', 'x', '--seed', '-1')])
 def test_wrong_words(mirzai, args): refuses(mirzai, args)

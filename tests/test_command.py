@@ -41,6 +41,8 @@ def test_run(mirzai, tmp_path):
 def test_run_again_replaces_only_its_own(mirzai, tmp_path):
     args = ('run', '--models', 'plsr', '--seeds', 1, '--jobs', 1, '--out', tmp_path/'out')
     assert mirzai(*args)[0]==0 and mirzai(*args)[0]==0
+    (tmp_path/'out'/'thesis.txt').write_text('mine')
+    assert mirzai(*args)[0]==2 and (tmp_path/'out'/'thesis.txt').read_text()=='mine'
 
 def styled(lib, path):
     "The same spectra as another program would write them: other names, shuffled columns, semicolons, decimal commas"
@@ -116,13 +118,71 @@ def test_evaluate(mirzai, tmp_path, models):
     assert code==0 and 'nested 3-fold' in out and 'bootstrap' in out
     assert len(pd.read_csv(tmp_path/'cv'/'metrics.csv'))==2
     code,out,_ = mirzai('evaluate', models/'train.csv', '--models', 'plsr', '--sizes', '40,80', '--splits', 2, '--jobs', 1, '--out', tmp_path/'lc')
-    assert code==0 and '40' in out and '80' in out
+    m = pd.read_csv(tmp_path/'lc'/'metrics.csv').query('split=="test"')
+    assert code==0 and sorted(m['size'])==[40, 40, 80, 80] and m.n.nunique()==1 and m.n.iloc[0]<20 and '40' in out
 
 def test_parallel_and_serial_agree(sample):
     from mirzai.experiment import evaluate
     lib = sample[:150].select('kex')
     a,b = (evaluate(lib, ['plsr', 'gpr'], range(2), jobs=j, quiet=True).predictions.predicted for j in (1, 2))
     np.testing.assert_allclose(a, b, rtol=1e-9)
+
+@pytest.mark.parametrize('header,ids', [('Sample ID', ['001', '002']), ('lab_no', ['5001', 'NA']), ('Name', ['a', 'b'])])
+def test_ids_are_kept_as_written(sample, tmp_path, header, ids):
+    t = pd.DataFrame(sample.spectra[:2], columns=[f'{w:g}' for w in sample.wavenumbers]); t.insert(0, header, ids)
+    t.to_csv(tmp_path/'t.csv', index=False)
+    assert list(read_library(tmp_path/'t.csv').ids)==ids
+
+@pytest.mark.parametrize('end', ['', ','])
+def test_trailing_separators_shift_nothing(sample, tmp_path, end):
+    lib = sample[:5]
+    t = pd.concat([pd.DataFrame(lib.spectra, index=lib.ids, columns=[f'{w:g}' for w in lib.wavenumbers]), lib.properties], axis=1).rename_axis('id')
+    head,*rows = t.to_csv().splitlines()
+    (tmp_path/'t.csv').write_text('\n'.join([head, *(r+end for r in rows)]))
+    again = read_library(tmp_path/'t.csv')
+    assert list(again.ids)==list(lib.ids) and np.allclose(again.y(), lib.y()) and np.allclose(again.spectra, lib.spectra)
+
+def test_tables_as_r_writes_them(sample, tmp_path):
+    lib = sample[:5]
+    t = pd.DataFrame(lib.spectra, index=lib.ids, columns=[f'X{w:g}' for w in lib.wavenumbers])
+    quoted = lambda v: f'"{v}"'
+    (tmp_path/'write.table').write_text('\n'.join([' '.join(map(quoted, t.columns)), *(' '.join([quoted(i), *map(str, r)]) for i,r in zip(t.index, t.to_numpy()))]))
+    t.to_csv(tmp_path/'quoted.csv', quoting=1, decimal=',', index_label='id')
+    for f in ('write.table', 'quoted.csv'):
+        again = read_library(tmp_path/f)
+        assert list(again.ids)==list(lib.ids) and np.allclose(again.spectra, lib.spectra), f
+
+def test_negative_absorbance_is_flagged(mirzai, models, sample, tmp_path):
+    new = sample[400:403]; low = new.spectra.copy(); low[1] -= low[1].min()+.1
+    write_library(SpectralLibrary(low, new.wavenumbers, pd.DataFrame(index=new.ids)), tmp_path/'n.csv')
+    assert mirzai('predict', models/'plsr', tmp_path/'n.csv', '--out', tmp_path/'p.csv')[0]==0
+    p = pd.read_csv(tmp_path/'p.csv', keep_default_na=False)
+    assert ['reference scan' in f for f in p.flag]==[False, True, False]
+
+def test_predictions_replace_only_predictions(mirzai, models, tmp_path):
+    (tmp_path/'thesis.docx').write_text('three years')
+    assert mirzai('predict', models/'plsr', models/'train.csv', '--out', tmp_path/'thesis.docx')[0]==2
+    assert (tmp_path/'thesis.docx').read_text()=='three years'
+    assert mirzai('predict', models/'plsr', models/'train.csv', '--out', models/'plsr'/'model.json')[0]==2
+    for _ in range(2): assert mirzai('predict', models/'plsr', models/'train.csv', '--out', tmp_path/'p.csv')[0]==0
+    assert mirzai('predict', models/'plsr', models/'train.csv', '--out', tmp_path/'p.csv.gz')[0]==0
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path/'p.csv.gz'), pd.read_csv(tmp_path/'p.csv'))
+    assert mirzai('data', 'sample', '--out', tmp_path/'thesis.docx')[0]==2
+
+def test_changed_model_json_is_refused(mirzai, models, tmp_path):
+    import shutil
+    shutil.copytree(models/'plsr', tmp_path/'m'); f = tmp_path/'m'/'model.json'
+    for change in (dict(log10=False), dict(target=['kex']), dict(kind=['plsr']), dict(training={})):
+        f.write_text(json.dumps(json.loads((models/'plsr'/'model.json').read_text()) | change))
+        code,_,err = mirzai('predict', tmp_path/'m', models/'train.csv', '--out', tmp_path/'p.csv')
+        assert code==2 and len(err.splitlines())==1 and not (tmp_path/'p.csv').exists(), (change, err)
+
+def test_cnn_the_same_in_one_process_or_two(sample):
+    from mirzai.experiment import random_split, run_tasks
+    lib = sample[:80].select('kex')
+    tasks = [dict(model='cnn', seed=s, split=random_split(len(lib), s), kwargs=dict(nets=1, epochs=1)) for s in (0, 1)]
+    a,b = (run_tasks(lib, tasks, jobs=j, quiet=True).predictions.predicted for j in (1, 2))
+    np.testing.assert_array_equal(a, b)
 
 def test_version_and_help(mirzai):
     import mirzai as package
