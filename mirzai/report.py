@@ -116,7 +116,7 @@ def typical_error(res:Results, model:str)->str:
     return (f'Half of its test predictions lie within {half:.2g} {info["unit"]} of the measured value, '
             f'nine in ten within {most:.2g}.')
 
-# %% ../nbs/14_report.ipynb #6ab9f38f
+# %% ../nbs/14_report.ipynb #c8e68602
 def score_section(res:Results, figures:dict): # how good, and how sure
     "Scores on the test sets with their spread"
     n = res.scores().query('split=="test"')
@@ -125,9 +125,10 @@ def score_section(res:Results, figures:dict): # how good, and how sure
             f'Mean ± standard deviation over the splits; r2 and lccc on '
             f'{"log10" if property_info(res.target)["log10"] else "the property itself"}, '
             f'rmse and bias in {property_info(res.target)["unit"] or "its unit"}, mape in %.')
-    if 'cnn' in set(n.model) and len(res.predictions.query('seed==0 and model=="cnn"'))<5000:
-        text += (' CNN: the recipe for small libraries, two networks with the layers of the paper on spectra averaged '
-                 'over pairs of wavenumbers.')
+    small = len(res.predictions.query('seed==0 and model=="cnn"'))<5000
+    if 'cnn' in set(n.model) and small:
+        text += (' CNN: the recipe for small libraries, two networks with the layers of the paper on '
+                 'spectra averaged over pairs of wavenumbers.')
     return Section(H2('How good are the predictions?'), P(text), html_table(res.table('test')),
                    embed(figures['scores'], 'R² of each test set. A dot is a split, a grey line joins the '
                                             'models on the same split, a black bar is the mean.'),
