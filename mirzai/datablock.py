@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['spectral_block', 'SpectralDL', 'spectral_dls', 'Standardise', 'displace', 'Augment']
 
-# %% ../nbs/08_datablock.ipynb #0103dc45
+# %% ../nbs/08_datablock.ipynb #09f5e3ff
 import numpy as np, torch
 from fastai.basics import DataBlock, DataLoaders, IndexSplitter, RegressionBlock, TfmdDL, Transform
 from fastcore.basics import chunked, store_attr
 from soilspecdl.dataloader import SpectralBlock, TensorSpectrum, show_batch
-from .library import MirzaiError, SpectralLibrary, concat, property_info
+from .library import SpectralLibrary, concat, property_info
 from .network import Preprocess
 
 # %% ../nbs/08_datablock.ipynb #5bb45f3a

@@ -5,14 +5,13 @@
 # %% auto #0
 __all__ = ['PRIOR_SD', 'views', 'rq', 'nll', 'tune', 'GPR']
 
-# %% ../nbs/06_gpr.ipynb #2be9699f
+# %% ../nbs/06_gpr.ipynb #e6caf7ce
 import numpy as np, warnings
 from fastcore.basics import patch, store_attr
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize
 from scipy.spatial.distance import cdist
 from sklearn.utils.validation import check_is_fitted
-from .library import MirzaiError
 from .transforms import SpectralRegressor, SNV, SavitzkyGolay
 
 # %% ../nbs/06_gpr.ipynb #6b2c0413

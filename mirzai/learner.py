@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['RECIPES', 'SMALL', 'cnn_learner', 'triangle', 'KeepBest', 'recipe_for', 'seeded', 'CNNRegressor']
 
-# %% ../nbs/09_learner.ipynb #26b834d4
+# %% ../nbs/09_learner.ipynb #b68edd53
 import numpy as np, pandas as pd, torch
 from torch import nn
 from contextlib import contextmanager
@@ -15,7 +15,6 @@ from fastai.callback.progress import ProgressCallback
 from fastai.callback.schedule import ParamScheduler
 from fastai.callback.tracker import TrackerCallback
 from fastcore.basics import patch, store_attr, noop
-from sklearn.utils.validation import check_is_fitted
 from .library import MirzaiError, SpectralLibrary
 from .network import LEAST, KexCNN, Preprocess, SpectralNet, NetRegressor, paper_init
 from .datablock import spectral_dls, Augment, Standardise

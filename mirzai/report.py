@@ -6,15 +6,15 @@
 __all__ = ['STYLE', 'svg', 'embed', 'html_table', 'cautions', 'page', 'input_section', 'typical_error', 'score_section',
            'run_report']
 
-# %% ../nbs/14_report.ipynb #693326be
-import base64, io, warnings
+# %% ../nbs/14_report.ipynb #040bc3de
+import base64, io
 import numpy as np, pandas as pd, matplotlib.pyplot as plt
 from fastcore.xml import to_xml, Html, Head, Meta, Title, Style, Body, Main, Section, Div
 from fastcore.xml import H1, H2, P, Ul, Li, Img, Figure, Figcaption, Table, Thead, Tbody, Tr, Th, Td
-from .library import SpectralLibrary, property_info, panels, plot_style
+from .library import SpectralLibrary, property_info, plot_style
 from .experiment import Results
 from .loading import load_sample
-from .attribution import Attribution, REGIONS
+from .attribution import REGIONS
 
 # %% ../nbs/14_report.ipynb #1500b741
 def svg(axes # one axes, or an array of them
