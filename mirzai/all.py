@@ -1,6 +1,7 @@
 "Everything public, for notebooks: `from mirzai.all import *`"
 from mirzai.library import *
 from mirzai.loading import *
+from mirzai.ossl import *
 from mirzai.synthetic import *
 from mirzai.transforms import *
 from mirzai.metrics import *
@@ -9,6 +10,7 @@ from mirzai.gpr import *
 from mirzai.network import *
 from mirzai.datablock import *
 from mirzai.learner import *
+from mirzai.sweep import *
 from mirzai.experiment import *
 from mirzai.attribution import *
 from mirzai.predictor import *

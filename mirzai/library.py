@@ -32,12 +32,15 @@ class Progress:
     def __init__(self,
         label:str, # what is going on
         total:int=None, # steps in all, if known
-        quiet:bool=False # say nothing
-    ): self.label,self.total,self.done,self.quiet,self.stop = label,total,0,quiet,threading.Event()
+        quiet:bool=False, # say nothing
+        work:float=None # in all steps, where they differ; default: one each
+    ):
+        self.label,self.total,self.done,self.quiet,self.stop = label,total,0,quiet,threading.Event()
+        self.work,self.spent = work or total,0
 
     def line(self, seconds:float)->str:
         if not self.total: return f'{self.label}: {seconds:.0f} s'
-        left = f', about {seconds/self.done*(self.total-self.done):.0f} s left' if self.done else ''
+        left = f', about {seconds/self.spent*(self.work-self.spent):.0f} s left' if self.spent else ''
         return f'{self.label}: {self.done} of {self.total}{left}'
 
     def _watch(self):
@@ -49,7 +52,8 @@ class Progress:
         if not self.quiet: threading.Thread(target=self._watch, daemon=True).start()
         return self
     def __exit__(self, *_): self.stop.set()
-    def step(self): self.done += 1
+    def step(self, work=1): self.done += 1; self.spent += work
+    def skip(self, work=1): self.done += 1; self.work -= work   # was there already
 
 # %% ../nbs/00_library.ipynb #2721d60f
 PROPERTIES = pd.DataFrame([
@@ -154,6 +158,10 @@ def show(self:SpectralLibrary,
     ax.fill_between(self.wavenumbers, lo, hi, alpha=.2, color=line.get_color(), lw=0)
     ax.legend()
     return ax
+
+# %% ../nbs/00_library.ipynb #b266f220
+@patch
+def __sizeof__(self:SpectralLibrary): return self.spectra.nbytes   # what a cluster asks before it sends
 
 # %% ../nbs/00_library.ipynb #655a6814
 @patch

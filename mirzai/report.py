@@ -17,13 +17,14 @@ from .loading import load_sample
 from .attribution import REGIONS
 
 # %% ../nbs/14_report.ipynb #1500b741
-def svg(axes # one axes, or an array of them
-       )->str: # the figure's SVG source; the figure is closed
+def svg(axes, # one axes, or an array of them
+        close:bool=True # and forget the figure
+       )->str: # the figure's SVG source
     "Draw a figure as SVG"
     fig,out = np.ravel(axes)[0].figure,io.StringIO()
     with plt.rc_context(plot_style|{'svg.fonttype': 'path', 'svg.hashsalt': 'mirzai'}):
         fig.savefig(out, format='svg', metadata={'Date': None})
-    plt.close(fig)
+    if close: plt.close(fig)
     return out.getvalue()
 
 # %% ../nbs/14_report.ipynb #e6fe7dbc
@@ -119,7 +120,7 @@ def typical_error(res:Results, model:str)->str:
 # %% ../nbs/14_report.ipynb #c8e68602
 def score_section(res:Results, figures:dict): # how good, and how sure
     "Scores on the test sets with their spread"
-    n = res.scores().query('split=="test"')
+    n = res.select()
     text = (f'{n.seed.nunique()} random splits by sample, 80% training, 10% validation, 10% test '
             f'({int(n["n"].median())} samples). Everything is tuned inside the training part. '
             f'Mean ± standard deviation over the splits; r2 and lccc on '

@@ -51,7 +51,7 @@ def pure_spectra(wavenumbers, # (p,) cm⁻¹
     return np.array([sum(bell(*b) for b in BANDS[k]) for k in COMPONENTS])
 
 # %% ../nbs/02_synthetic.ipynb #4505ed0b
-# order: (test samples in Table 3 of doi 10.1016/j.aiia.2022.10.001, weights in the order of SOLIDS)
+# order: (N in Table 3 of doi 10.1016/j.aiia.2022.10.001, weights in the order of SOLIDS)
 ORDERS = {
     #                    kaol smec illi feld quar carb gibb iron orga
     'undefined':  (1553, [1.2, 1.2, 1.2, 1.3, 4.0, .30, .10, .35, .35]),
@@ -66,14 +66,14 @@ ORDERS = {
     'histosols':  (80,   [0.3, 0.4, 0.3, 0.5, 1.0, .10, .03, .15, 5.0]),
     'spodosols':  (64,   [0.6, 0.3, 0.7, 1.6, 5.2, .01, .12, .35, .70]),
     'gelisols':   (61,   [0.5, 0.6, 1.0, 1.4, 2.6, .15, .03, .20, 2.2]),
-    'oxisols':    (20,   [4.0, 0.2, 0.2, 0.1, 1.6, .01, 1.8, 1.6, .25])}
+    'oxisols':    (21.5, [4.0, 0.2, 0.2, 0.1, 1.6, .01, 1.8, 1.6, .25])}
 
 # %% ../nbs/02_synthetic.ipynb #ca220a76
 def compositions(n:int, # samples
                  rng # NumPy generator
                 )->tuple: # fractions (n, 9), order numbers (n,), profile numbers (n,), depths in cm (n,)
     "Mass fractions of the solids, drawn profile by profile"
-    share = np.array([o[0] for o in ORDERS.values()], dtype=float)
+    share = np.array([o[0]-15.5 for o in ORDERS.values()])             # N counts half a batch too many
     profile = np.arange(n)//4                                          # four horizons a profile
     order = rng.choice(len(ORDERS), profile[-1]+1, p=share/share.sum())
     weights = np.array([o[1] for o in ORDERS.values()])[order]
@@ -107,9 +107,14 @@ def kex_law(f # (n, 9) mass fractions in the order of SOLIDS
 RAW_MEDIAN,LAW_CENTRE,LAW_SPREAD = -.78, -.45, 1.5   # bring median and spread to those of Table 2
 
 # %% ../nbs/02_synthetic.ipynb #23c79e9b
-def measured(log_kex, rng)->np.ndarray: # (n,) cmol(+)/kg, never negative
+def measured(log_kex, # (n,) noise-free log10 Kex
+             profile, # (n,) profile numbers from 0
+             rng # NumPy generator
+            )->np.ndarray: # (n,) cmol(+)/kg, never negative
     "Kex as a laboratory would report it"
-    return np.abs(10**(log_kex+rng.normal(0, .15, len(log_kex)))+rng.normal(0, .02, len(log_kex)))
+    n = len(log_kex)
+    batch,own = rng.normal(0, .10, max(profile)+1)[profile], rng.normal(0, .112, n)   # .15 together
+    return np.abs(10**(log_kex+batch+own)+rng.normal(0, .02, n))
 
 # %% ../nbs/02_synthetic.ipynb #a4c6bba3
 SOURCES = {'lab A': (0., 1.), 'lab B': (.6, 1.05), 'lab C': (-.9, 1.1)}   # shift in cm⁻¹, factor on widths
@@ -141,10 +146,11 @@ BLOCK = 2000
 def _block(seed, i, wavenumbers, pure)->tuple: # spectra, properties, fractions, noise-free log10 Kex
     rng = np.random.default_rng([seed, i])
     f,order,profile,depth = compositions(BLOCK, rng)
-    source,log_kex = rng.integers(len(pure), size=BLOCK), kex_law(f)
+    # a profile goes to one laboratory
+    source,log_kex = rng.integers(len(pure), size=BLOCK//4)[profile], kex_law(f)
     A,mix = np.empty((BLOCK, len(wavenumbers)), np.float32), np.c_[f, water_of(f, rng)].astype(np.float32)
     for j,p in enumerate(pure): A[source==j] = mix[source==j]@p
-    props = pd.DataFrame(dict(kex=measured(log_kex, rng), cec=cec_law(f), oc=58*f[:, -1],
+    props = pd.DataFrame(dict(kex=measured(log_kex, profile, rng), cec=cec_law(f), oc=58*f[:, -1],
                               clay=100*f[:, :3].sum(1),
                               order=np.array(list(ORDERS))[order], depth=depth.round(),
                               source=np.array(list(SOURCES))[source],

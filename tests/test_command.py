@@ -115,11 +115,13 @@ def test_data_sample(mirzai, sample, tmp_path):
 
 def test_evaluate(mirzai, tmp_path, models):
     code,out,_ = mirzai('evaluate', models/'train.csv', '--models', 'plsr', '--folds', 3, '--repeats', 2, '--jobs', 1, '--out', tmp_path/'cv')
-    assert code==0 and 'nested 3-fold' in out and 'bootstrap' in out
-    assert len(pd.read_csv(tmp_path/'cv'/'metrics.csv'))==2
-    code,out,_ = mirzai('evaluate', models/'train.csv', '--models', 'plsr', '--sizes', '40,80', '--splits', 2, '--jobs', 1, '--out', tmp_path/'lc')
-    m = pd.read_csv(tmp_path/'lc'/'metrics.csv').query('split=="test"')
-    assert code==0 and sorted(m['size'])==[40, 40, 80, 80] and m.n.nunique()==1 and m.n.iloc[0]<20 and '40' in out
+    s = pd.read_parquet(tmp_path/'cv'/'scores.parquet')
+    assert code==0 and 'bootstrap' in out and list(s.seed)==[0, 1] and set(s.scope)=={'all, 3 folds'} and s.n.nunique()==1 and s.n[0]>100
+    code,out,_ = mirzai('evaluate', models/'train.csv', '--models', 'plsr,plsr-paper', '--sizes', '40,80,all', '--splits', 2, '--jobs', 1, '--out', tmp_path/'lc')
+    s = pd.read_parquet(tmp_path/'lc'/'scores.parquet').query('split=="test" and model=="plsr"')
+    assert code==0 and sorted(s['size'])[:4]==[40, 40, 80, 80] and len(s)==6 and s.n.nunique()==1 and s.n.iloc[0]<20 and '40' in out
+    f = pd.read_parquet(tmp_path/'lc'/'fits.parquet')
+    assert (f.seconds>0).all() and all('n_components_' in json.loads(c) for c in f.chosen) and 'numpy' in json.loads(f.versions[0])
 
 def test_parallel_and_serial_agree(sample):
     from mirzai.experiment import evaluate
@@ -178,10 +180,9 @@ def test_changed_model_json_is_refused(mirzai, models, tmp_path):
         assert code==2 and len(err.splitlines())==1 and not (tmp_path/'p.csv').exists(), (change, err)
 
 def test_cnn_the_same_in_one_process_or_two(sample):
-    from mirzai.experiment import random_split, run_tasks
+    from mirzai.experiment import evaluate
     lib = sample[:80].select('kex')
-    tasks = [dict(model='cnn', seed=s, split=random_split(len(lib), s), kwargs=dict(nets=1, epochs=1)) for s in (0, 1)]
-    a,b = (run_tasks(lib, tasks, jobs=j, quiet=True).predictions.predicted for j in (1, 2))
+    a,b = (evaluate(lib, ['cnn'], (0, 1), settings=dict(cnn=dict(nets=1, epochs=1)), jobs=j, quiet=True).predictions.predicted for j in (1, 2))
     np.testing.assert_array_equal(a, b)
 
 def test_version_and_help(mirzai):

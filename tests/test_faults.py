@@ -1,0 +1,75 @@
+"The paper's faults: small pieces against plain loops, and the table the audit reads"
+import numpy as np, pandas as pd, pytest
+from mirzai.metrics import lccc, mape
+from mirzai.paper import faults as f
+from mirzai.paper.runs import published
+
+def draw(n=30, seed=0):
+    rng = np.random.default_rng(seed)
+    y = rng.lognormal(-1, 1, n)
+    return y, y*rng.lognormal(.1, .4, n)
+
+def test_broadcast_mape_is_the_double_loop_and_what_a_column_does():
+    o,p = draw()
+    total = 0
+    for i in range(len(o)):
+        for j in range(len(p)): total += abs(o[i]-p[j])/o[i]
+    assert f.broadcast_mape(o, p)==pytest.approx(100*total/len(o)**2)
+    assert f.broadcast_mape(o, p)==pytest.approx(100*np.mean(np.abs(o-p[:, None])/np.abs(o)))
+    assert f.broadcast_mape(o, p)>mape(o, p)
+    assert f.broadcast_mape(o, p[::-1])==pytest.approx(f.broadcast_mape(o, p))   # pairs are random: order is lost
+
+def test_simulation_separates_the_two_formulas():
+    t = f.mape_table(range(2))
+    assert abs(t.broadcast['PLSR']-t.published['PLSR'])<8 and t.right['PLSR']<60
+    assert abs(t.right['CNN']-t.published['CNN'])<8 and t.broadcast['CNN']>100
+    assert f.simulate(.6, 200)[0].min()>=.12
+
+def test_printed_lccc_differs_unless_the_means_agree():
+    o,p = draw()
+    assert f.lccc_printed(o, p)!=pytest.approx(lccc(o, p), abs=1e-6)
+    p = p-p.mean()+o.mean()
+    assert f.lccc_printed(o, p)==pytest.approx(lccc(o, p))
+
+def test_batches():
+    assert f.batch_count([0, 1, 31, 32, 33, 4014]).tolist()==[0, 32, 32, 32, 64, 4032]
+    steps = f.NOTEBOOK_N/1.6
+    assert np.allclose(steps, steps.round())                      # means over 20 of multiples of 32
+    assert (abs(f.printed_n()-f.NOTEBOOK_N.drop('Oxisols'))<1).all()
+    c = f.batch_counts(seed=1).drop('Oxisols')
+    assert (abs(c.counted-c.notebook)<3*c['sd'].clip(lower=.5)).all()
+
+def test_neighbours_are_in_one_training_set_only():
+    profile = np.repeat([f'p{i}' for i in range(40)], 4)
+    test,a,b = f.neighbour_split(profile, 3)
+    known = set(profile[test])
+    assert len(test)==len(known)==10 and len(a)==len(b)==120
+    assert not set(test)&(set(a)|set(b)) and not known&set(profile[b])
+    assert sum(p in known for p in profile[a])==30
+
+def test_leak_is_found_where_a_model_can_know_the_batch():
+    leaks = f.leakage(range(2), n=800, models={'plsr': dict(n_components=5)})
+    assert list(leaks.columns)==['model', 'seed', 'with_r2', 'without_r2', 'leaked', 'gain'] and leaks.notna().all(axis=None)
+    assert 0<f.leak_limit(f.horizons(400)).leaked<1
+
+def test_floored_grid_is_undone():
+    d = f.floored_grid(range(2), n_components=20)
+    assert np.allclose(d['right -> restored'], d['right -> right'], atol=.005)
+    assert (d['right -> floored']<d['right -> right']).any()
+
+def test_small_arithmetic():
+    assert f.order_zero().to_dict('list')=={'published': [52, 4], 'right': [4, 4]}
+    assert f.mape_owner().tolist()==['Vertisols', 'Gelisols']
+    assert f.local_gains().gain.round(3).tolist()==[.065, .120, .191]
+    assert f.error_ratios().mape>3*f.error_ratios().mae
+    assert set(published('section 3.2.1').model)=={'PLSR', 'CNN'}
+
+def test_the_table_for_the_audit():
+    t = f.faults(range(2))
+    assert list(t.columns)==['fault', 'published', 'ours', 'what']
+    assert t.fault.is_unique and (t.what.str.len()>20).all() and np.isfinite(t[['published', 'ours']]).all(axis=None)
+    for word in ('MAPE', 'LCCC', 'bias', 'spread', 'grid', 'local', 'horizons', 'N of', 'order 0', 'Vertisols', 'logarithms', 'RPD'):
+        assert t.fault.str.contains(word).any(), word
+    drawn = t.fault.str.contains('drawn|MAPE of PLSR|MAPE of CNN')
+    assert t.what[drawn].str.contains('SIMULATED').all()
+    assert t.what[t.fault.str.contains('horizons|re-run')].str.contains('SYNTHETIC').all()

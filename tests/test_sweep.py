@@ -1,0 +1,160 @@
+"A sweep survives kill -9, shares its store, runs on a cluster, and reports what failed"
+import os, random, signal, subprocess, sys, time
+import numpy as np, pandas as pd, pytest
+from functools import partial
+from pathlib import Path
+from mirzai.experiment import evaluate, read_results
+from mirzai.library import MirzaiError
+from mirzai.loading import write_library
+from mirzai.sweep import Store, sweep
+
+GRID = ['--models', 'plsr,gpr', '--splits', '4', '--sizes', '40,all', '--jobs', '2']
+
+@pytest.fixture(scope='module')
+def table(sample, tmp_path_factory):
+    f = tmp_path_factory.mktemp('t')/'lib.parquet'
+    write_library(sample[:150].select('kex'), f)
+    return f
+
+def start(table, out, *more):
+    return subprocess.Popen([Path(sys.executable).with_name('mirzai'), 'evaluate', str(table), *GRID, '--out', str(out), *more],
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+@pytest.fixture(scope='module')
+def uninterrupted(table, tmp_path_factory):
+    out = tmp_path_factory.mktemp('u')/'store'
+    p = start(table, out); _,err = p.communicate(timeout=200)
+    assert p.returncode==0, err
+    return pd.read_parquet(out/'scores.parquet')
+
+def finished(out): return len(list((out/'tasks').glob('*'))) if (out/'tasks').exists() else 0
+
+def test_killed_at_random_moments(table, uninterrupted, tmp_path):
+    "At least five kills that hit a run with finished and unfinished tasks; the scores are the same to the last bit"
+    out,rng,hits,seen = tmp_path/'store',random.Random(0),0,[]
+    total = 16
+    while hits<5:
+        p = start(table, out)
+        enough = finished(out)+rng.choice((1, 1, 2))      # let it finish one or two more
+        while p.poll() is None and finished(out)<enough: time.sleep(.005)
+        time.sleep(rng.random()*.05)
+        if p.poll() is None: os.kill(p.pid, signal.SIGKILL); p.wait(); hits += finished(out)<total
+        seen.append(finished(out))
+        assert seen==sorted(seen), 'something finished was lost'
+        assert p.returncode==-9 and seen[-1]<total, f'the run ended before the fifth kill: {hits} hits, {seen}'
+    p = start(table, out); _,err = p.communicate(timeout=200)
+    assert p.returncode==0, err
+    pd.testing.assert_frame_equal(pd.read_parquet(out/'scores.parquet'), uninterrupted, check_exact=True)
+    assert not list(out.glob('.partial/*')) and not (out/'.claims').exists()
+
+def test_asked_again_it_does_nothing(table, uninterrupted, tmp_path):
+    out = tmp_path/'store'
+    p = start(table, out); p.communicate(timeout=200)
+    before = {f: f.stat().st_mtime_ns for f in (out/'tasks').rglob('*.parquet')}
+    p = start(table, out); p.communicate(timeout=200)
+    assert {f: f.stat().st_mtime_ns for f in (out/'tasks').rglob('*.parquet')}==before and len(before)>=16
+
+def test_two_processes_share_a_store(table, uninterrupted, tmp_path):
+    out = tmp_path/'store'
+    both = [start(table, out) for _ in range(2)]
+    for p in both:
+        _,err = p.communicate(timeout=200)
+        assert p.returncode==0, err
+    pd.testing.assert_frame_equal(pd.read_parquet(out/'scores.parquet'), uninterrupted, check_exact=True)
+
+def test_control_c_ends_cleanly(table, tmp_path):
+    out = tmp_path/'store'
+    p = start(table, out)
+    while p.poll() is None and not finished(out): time.sleep(.01)
+    os.killpg(p.pid, signal.SIGINT)                        # as a terminal does: to all of its processes
+    _,err = p.communicate(timeout=20)
+    assert p.returncode==130 and 'mirzai: stopped' in err and 'Traceback' not in err, err
+    time.sleep(1)
+    assert not [q for q in Path('/proc').glob('[0-9]*/stat') if _group(q)==p.pid], 'a worker lives on'
+
+def _group(stat):
+    try: f = stat.read_text().rpartition(')')[2].split()
+    except OSError: return
+    return int(f[2]) if f[0]!='Z' else None
+
+def where(model, lib, split): return 'where', pd.DataFrame([dict(pid=os.getpid(), library=id(lib), shared=type(lib.spectra).__name__)])
+
+def test_the_library_is_mapped_once_a_worker(sample):
+    lib = sample[:150].select('kex')
+    res = evaluate(lib, ['plsr'], range(8), jobs=2, extras=[where], quiet=True)
+    w = res.tables['where']
+    assert set(w.shared)=={'memmap'} and (w.groupby('pid').library.nunique()==1).all() and os.getpid() not in set(w.pid)
+
+def test_dask_cluster_gives_the_same_scores(table, uninterrupted, tmp_path):
+    distributed = pytest.importorskip('dask.distributed')
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+        p = start(table, tmp_path/'store', '--scheduler', cluster.scheduler_address)
+        _,err = p.communicate(timeout=200)
+        assert p.returncode==0, err
+        import joblib
+        from mirzai.loading import read_library
+        lib = read_library(table)
+        with distributed.Client(cluster) as client, joblib.parallel_config(backend='dask'):
+            client.upload_file(__file__)
+            w = evaluate(lib, ['plsr'], range(12), extras=[where], quiet=True).tables['where']
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path/'store'/'scores.parquet'), uninterrupted, check_exact=True)
+    assert w.pid.nunique()==2 and (w.groupby('pid').library.nunique()==1).all() and os.getpid() not in set(w.pid)
+
+def test_no_scheduler_is_one_line(mirzai, table, tmp_path):
+    code,_,err = mirzai('evaluate', table, '--models', 'plsr', '--scheduler', 'tcp://127.0.0.1:9', '--out', tmp_path/'s')
+    assert code==2 and 'no Dask scheduler' in err.splitlines()[-1] and not (tmp_path/'s').exists()
+
+def deadly(lib, task):
+    if task['i']==3: os.kill(os.getpid(), signal.SIGKILL)
+    if task['i']==5: raise ZeroDivisionError('five')
+    return dict(t=pd.DataFrame([task]))
+
+def test_a_death_and_a_failure_stop_nothing_else(sample, tmp_path):
+    tasks = [dict(i=i) for i in range(8)]
+    for store in (None, Store(tmp_path/'s', {})):
+        _,failed = sweep(sample, tasks, deadly, store, jobs=2, quiet=True)
+        assert set(failed)=={3, 5} and 'died' in failed[3] and 'ZeroDivisionError: five' in failed[5]
+    assert sorted(store.gather()['t'].i)==[0, 1, 2, 4, 6, 7]
+
+def test_failures_are_reported_and_tried_again(mirzai, table, tmp_path, monkeypatch):
+    import mirzai.experiment as e
+    real = e.make_model
+    def broken(name, target, seed, **kw):
+        if seed==1: raise np.linalg.LinAlgError('singular')
+        return real(name, target, seed, **kw)
+    monkeypatch.setattr(e, 'make_model', broken)
+    args = ('evaluate', table, '--models', 'plsr', '--splits', 3, '--jobs', 1, '--out', tmp_path/'s')
+    code,out,err = mirzai(*args)
+    assert code==2 and 'LinAlgError: singular' in err and '1 of the tasks failed' in err.splitlines()[-1] and 'plsr' in out
+    monkeypatch.undo()
+    assert mirzai(*args)[0]==0
+    assert set(pd.read_parquet(tmp_path/'s'/'scores.parquet').seed)=={0, 1, 2}
+
+def test_a_store_of_another_library_is_refused(mirzai, table, sample, tmp_path):
+    args = ('--models', 'plsr', '--splits', 1, '--jobs', 1, '--out', tmp_path/'s')
+    assert mirzai('evaluate', table, *args)[0]==0
+    write_library(sample[:140], tmp_path/'other.csv')
+    code,_,err = mirzai('evaluate', tmp_path/'other.csv', *args)
+    assert code==2 and 'another library' in err
+    assert mirzai('run', '--library', table, '--models', 'plsr', '--out', tmp_path/'s')[0]==2
+    assert len(read_results(tmp_path/'s').scores)==3
+    with pytest.raises(MirzaiError, match='no results'): read_results(tmp_path/'nothing')
+
+def test_sizes_and_scopes_that_are_not_there(mirzai, table, tmp_path):
+    for more,word in ((('--sizes', '9000'), 'size 9000'), (('--local', 'mollisols'), "'order'"), (('--grouped',), "'profile'"), (('--leave-out', 'x'), 'source')):
+        code,_,err = mirzai('evaluate', table, '--models', 'plsr', *more, '--out', tmp_path/'s')
+        assert code==2 and word in err.splitlines()[-1] and not (tmp_path/'s').exists(), err
+
+def test_scopes_on_the_synthetic_library(mirzai, tmp_path):
+    from mirzai.synthetic import synthetic_library
+    write_library(synthetic_library(600, seed=1), tmp_path/'syn.parquet')
+    code,out,err = mirzai('evaluate', tmp_path/'syn.parquet', '--models', 'plsr', '--splits', 2, '--jobs', 1, '--sizes', '100,all', '--local', 'mollisols',
+                          '--grouped', '--leave-out', 'all', '--out', tmp_path/'s')
+    assert code==0, err
+    s = pd.read_parquet(tmp_path/'s'/'scores.parquet')
+    assert list(s.columns[:7])==['model', 'seed', 'size', 'scope', 'group', 'split', 'n']
+    assert set(s.scope)=={'all', 'order:mollisols', 'grouped:profile', 'without:lab A', 'without:lab B', 'without:lab C'}
+    t = s.query('split=="test" and seed==0')
+    local,globally = (t.query(q).n.item() for q in ('scope=="order:mollisols" and group=="all"', 'scope=="all" and group=="mollisols" and size>100'))
+    assert local==globally                       # the same samples
+    assert t.query('scope=="all" and group=="all"').n.nunique()==1   # one test set whatever the size
