@@ -90,7 +90,8 @@ def _numbered(i, f, *args): return i, f(*args)
 def _tables(res, folder):
     "Scores, their summary and all predictions as CSV"
     from mirzai.metrics import METRICS
-    res.select(split=None)[['model', 'seed', 'split', 'n', *METRICS]].to_csv(folder/'metrics.csv', index=False)
+    columns = ['model', 'seed', 'split', 'n', *METRICS]
+    res.select(split=None)[columns].to_csv(folder/'metrics.csv', index=False)
     res.summary().query('group=="all"').to_csv(folder/'summary.csv', index=False)
     first = ['id', 'observed', 'predicted', 'model', 'seed', 'split']
     res.predictions[first].to_csv(folder/'predictions.csv', index=False)
@@ -235,11 +236,12 @@ def evaluate(a):
         res = evaluate(lib, a.models, range(a.repeats if a.folds else a.splits), a.sizes, scopes, a.folds,
                        target=a.property, store=a.out, jobs=a.jobs)
     res.summary().to_csv(Path(a.out)/'summary.csv', index=False)
-    print(f'\nTest scores, mean ± sd over {res.scores.seed.nunique()} {"repeats" if a.folds else "splits"}; all in '
-          f'{a.out}:\n{_test_table(res, a)}')
+    over = f'{res.scores.seed.nunique()} {"repeats" if a.folds else "splits"}'
+    print(f'\nTest scores, mean ± sd over {over}; all in {a.out}:\n{_test_table(res, a)}')
     if a.folds: print(_intervals(res, property_info(a.property)['log10']))
     if res.failed:
-        raise MirzaiError(f'{len(res.failed)} of the tasks failed, see above; the same command tries them again')
+        raise MirzaiError(f'{len(res.failed)} of the tasks failed, see above; '
+                          'the same command tries them again')
 
 # %% ../nbs/15_cli.ipynb #728fa06a
 def _scopes(a, lib):
@@ -247,8 +249,11 @@ def _scopes(a, lib):
     from mirzai.library import MirzaiError
     if a.leave_out and 'source' not in lib.properties:
         raise MirzaiError(f'{lib.name}: has no property source, which --leave-out needs')
-    out = sorted(set(lib.properties.source)) if a.leave_out==['all'] else a.leave_out
-    return ['all', *(f'order:{o.lower()}' for o in a.local), *['grouped:profile']*a.grouped,
+    from mirzai.experiment import labels
+    out = sorted(set(labels(lib, 'source'))) if a.leave_out==['all'] else a.leave_out
+    spelt = {o.lower(): o for o in labels(lib, 'order')} if 'order' in lib.properties else {}
+    local = [spelt.get(o.lower(), o) for o in a.local]
+    return ['all', *(f'order:{o}' for o in local), *['grouped:profile']*a.grouped,
             *(f'without:{s}' for s in out)]
 
 # %% ../nbs/15_cli.ipynb #c2f73558
@@ -259,7 +264,8 @@ def _cluster(address):
     if not address: return stack
     from importlib.util import find_spec
     from mirzai.library import MirzaiError
-    if not find_spec('distributed'): raise MirzaiError("--scheduler needs Dask: pip install 'mirzai[cluster]'")
+    if not find_spec('distributed'):
+        raise MirzaiError("--scheduler needs Dask: pip install 'mirzai[cluster]'")
     from dask.distributed import Client
     from joblib import parallel_config
     try: stack.enter_context(Client(address, timeout=10))
@@ -282,8 +288,9 @@ def _test_table(res, a):
 def _intervals(res, log10):
     "Bootstrap intervals of the pooled r2 of the first repeat, as a line"
     from mirzai.experiment import bootstrap
-    first = res.predictions.query('seed==0 and split=="test" and scope.str.startswith("all,")').groupby('model', sort=False)
-    ends = {m: bootstrap(t.observed.to_numpy(), t.predicted.to_numpy(), log10=log10) for m,t in first}
+    first = res.predictions.query('seed==0 and split=="test" and scope.str.startswith("all,")')
+    ends = {m: bootstrap(t.observed.to_numpy(), t.predicted.to_numpy(), log10=log10)
+            for m,t in first.groupby('model', sort=False)}
     text = ', '.join(f'{m} {lo:.2f} to {hi:.2f}' for m,(lo,hi) in ends.items())
     return f'95% bootstrap interval of r2 (first repeat): {text}'
 
@@ -321,12 +328,13 @@ def _one_of(*known):
     "A comma-separated list of known names"
     def read(text):
         for n in text.split(','):
-            if n not in known: raise argparse.ArgumentTypeError(f'{n!r} is not known: use {", ".join(known)}')
+            if n not in known:
+                raise argparse.ArgumentTypeError(f'{n!r} is not known: use {", ".join(known)}')
         return list(dict.fromkeys(text.split(',')))
     return read
 
 # %% ../nbs/15_cli.ipynb #e361d1bb
-def _words(text): return list(dict.fromkeys(text.split(',')))
+def _words(text): return list(dict.fromkeys(t.strip() for t in text.split(',')))
 
 # %% ../nbs/15_cli.ipynb #90788161
 class _Parser(argparse.ArgumentParser):
@@ -370,20 +378,24 @@ def _commands(add):
     c.add_argument('--out', required=True, help='model folder to make')
     c.add_argument('--seed', type=_seed, default=0, help='of everything random (default: 0)')
 
-    c = add(predict); c.add_argument('model', help='folder written by mirzai train or run'); _common(c, False)
+    c = add(predict)
+    c.add_argument('model', help='folder written by mirzai train or run'); _common(c, False)
     c.add_argument('files', nargs='+', help='tables of spectra')
     c.add_argument('--out', default='predictions.csv', help='(default: predictions.csv)')
 
     c = add(evaluate); _library_argument(c, 'library', nargs='?', default='sample'); _common(c)
     _grid(c, 'plsr-paper', 'cnn-paper'); _protocol(c)
 
-    c = add(paper); c.add_argument('--scale', choices=('smoke', 'sample', 'full'), default='smoke',
-                                   help='minutes; the real sample, 20 splits; that and a large library (default: smoke)')
+    c = add(paper)
+    c.add_argument('--scale', choices=('smoke', 'sample', 'full'), default='smoke',
+                   help='minutes; the real sample, 20 splits; that and a large library (default: smoke)')
     _library_argument(c, '--library'); _common(c, False)
     c.add_argument('--n', type=_positive, help='soils of the synthetic library, where no other is given')
-    c.add_argument('--splits', type=_positive, help='splits of the library (default: 2 for smoke, 20 for full)')
+    c.add_argument('--splits', type=_positive,
+                   help='splits of the library (default: 2 for smoke, 20 for full)')
     c.add_argument('--jobs', type=_positive, help='processes (default: one a core)')
-    c.add_argument('--out', default='mirzai-paper', help='folder that keeps the results; what is there is not done again')
+    c.add_argument('--out', default='mirzai-paper',
+                   help='folder that keeps the results; what is there is not done again')
 
 # %% ../nbs/15_cli.ipynb #b2d35f7b
 def _protocol(c):

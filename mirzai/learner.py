@@ -98,7 +98,7 @@ def recipe_for(n:int, # training samples
 # %% ../nbs/09_learner.ipynb #4478186a
 @contextmanager
 def seeded(seed:int):
-    "All random generators seeded, one thread, deterministic algorithms; the former state restored afterwards"
+    "All random generators seeded, one thread, deterministic algorithms; the former state restored after"
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -131,13 +131,15 @@ class CNNRegressor(NetRegressor):
 # %% ../nbs/09_learner.ipynb #742ce284
 @patch
 def _fit(self:CNNRegressor, X, t, valid):
-    if len(X)<4: raise MirzaiError(f'CNNRegressor: {len(X)} samples are too few for batches: give at least 4')
+    if len(X)<4:
+        raise MirzaiError(f'CNNRegressor: {len(X)} samples are too few for batches: give at least 4')
     r = self.recipe_ = self._recipe(len(X))
     if r['schedule']=='cyclic' and valid is None:
         raise MirzaiError('CNNRegressor: the paper recipe stops on validation data: give valid=...')
     self.mean_,self.sd_ = t.mean(), t.std() or 1.
     if X.shape[1]//r['pool']<LEAST: r['pool'] = 1   # too few points to spare any
-    self.pre_ = Preprocess(X.shape[1], r['deriv'], r['window'], r['pool']).learn(torch.from_numpy(X)[:, None])
+    pre = Preprocess(X.shape[1], r['deriv'], r['window'], r['pool'])
+    self.pre_ = pre.learn(torch.from_numpy(X)[:, None])
     self.learners_ = [self._train(X, t, valid, 1000*self.seed+i) for i in range(r['nets'])]
     self.net_ = SpectralNet(self.pre_, [l.model for l in self.learners_], self.mean_, self.sd_).eval()
     # (epochs, n) on the model's scale, mean over the networks
@@ -158,8 +160,8 @@ def _train(self:CNNRegressor, X, t, valid, seed)->Learner:
     with seeded(seed):
         tfms = [Standardise(self.pre_)] + ([Augment(**r['augment'])] if r['augment'] else [])
         dls = spectral_dls(self._library(X, t), valid and self._library(*valid), 't', r['bs'], tfms)
-        learn = cnn_learner(dls, X.shape[1]//r['pool'], r['dropout'], r['wd'],
-                            cbs=([MixUp(r['mixup'])] if r['mixup'] else [])+[ValidErrors()]*(valid is not None))
+        cbs = ([MixUp(r['mixup'])] if r['mixup'] else []) + [ValidErrors()]*(valid is not None)
+        learn = cnn_learner(dls, X.shape[1]//r['pool'], r['dropout'], r['wd'], cbs=cbs)
         if not self.verbose: learn.remove_cb(ProgressCallback); learn.logger = noop
         if r['schedule']=='cyclic':
             paper_init(learn.model); learn.fit_cyclic(r['epochs'], high=r['lr'], cbs=[KeepBest(3, every=10)])

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['BANDS', 'COMPONENTS', 'SOLIDS', 'ORDERS', 'CEC', 'RAW_MEDIAN', 'LAW_CENTRE', 'LAW_SPREAD', 'SOURCES', 'BLOCK',
            'KSSL_GRID', 'Truth', 'pure_spectra', 'compositions', 'cec_law', 'kex_law', 'measured', 'water_of',
-           'disturb', 'synthetic_library', 'drivers', 'ceiling']
+           'disturb', 'synthetic_library', 'is_synthetic', 'drivers', 'ceiling']
 
 # %% ../nbs/02_synthetic.ipynb #5d211fcf
-import numpy as np, pandas as pd
+import re, numpy as np, pandas as pd
 from collections import namedtuple
 from .library import MirzaiError, SpectralLibrary, Progress
 
@@ -182,6 +182,11 @@ def synthetic_library(n:int=20_000, # samples, any number
 KSSL_GRID = 3999.73-1.92851*np.arange(1764)[::-1]   # cm⁻¹; the published integers are this, rounded down
 # (n, 9) DataFrame; (n,) noise-free; DataFrame of `drivers`
 Truth = namedtuple('Truth', 'fractions log_kex drivers')
+
+# %% ../nbs/02_synthetic.ipynb #11bde065
+def is_synthetic(lib:SpectralLibrary)->bool:
+    "Was this library, or a part of it, made by `synthetic_library`?"
+    return any(re.fullmatch(r's\d+-\d+', str(i)) for i in lib.ids)
 
 # %% ../nbs/02_synthetic.ipynb #3a17122b
 def drivers(f, # (n, 9) mass fractions

@@ -8,6 +8,8 @@ from mirzai.library import MirzaiError
 from mirzai.loading import write_library
 from mirzai.sweep import Store, sweep
 
+posix = pytest.mark.skipif(os.name=='nt', reason='signals of POSIX')
+
 GRID = ['--models', 'plsr,gpr', '--splits', '4', '--sizes', '40,all', '--jobs', '2']
 
 @pytest.fixture(scope='module')
@@ -29,6 +31,7 @@ def uninterrupted(table, tmp_path_factory):
 
 def finished(out): return len(list((out/'tasks').glob('*'))) if (out/'tasks').exists() else 0
 
+@posix
 def test_killed_at_random_moments(table, uninterrupted, tmp_path):
     "At least five kills that hit a run with finished and unfinished tasks; the scores are the same to the last bit"
     out,rng,hits,seen = tmp_path/'store',random.Random(0),0,[]
@@ -62,6 +65,7 @@ def test_two_processes_share_a_store(table, uninterrupted, tmp_path):
         assert p.returncode==0, err
     pd.testing.assert_frame_equal(pd.read_parquet(out/'scores.parquet'), uninterrupted, check_exact=True)
 
+@posix
 def test_control_c_ends_cleanly(table, tmp_path):
     out = tmp_path/'store'
     p = start(table, out)
@@ -109,12 +113,53 @@ def deadly(lib, task):
     if task['i']==5: raise ZeroDivisionError('five')
     return dict(t=pd.DataFrame([task]))
 
+@posix
 def test_a_death_and_a_failure_stop_nothing_else(sample, tmp_path):
     tasks = [dict(i=i) for i in range(8)]
     for store in (None, Store(tmp_path/'s', {})):
         _,failed = sweep(sample, tasks, deadly, store, jobs=2, quiet=True)
         assert set(failed)=={3, 5} and 'died' in failed[3] and 'ZeroDivisionError: five' in failed[5]
     assert sorted(store.gather()['t'].i)==[0, 1, 2, 4, 6, 7]
+
+@posix
+def test_a_death_on_a_cluster_stops_nothing_else(sample, tmp_path):
+    distributed = pytest.importorskip('dask.distributed')
+    import joblib
+    store = Store(tmp_path/'s', {})
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster, \
+         distributed.Client(cluster) as client, joblib.parallel_config(backend='dask'):
+        client.upload_file(__file__)
+        _,failed = sweep(sample, [dict(i=i) for i in range(6)], deadly, store, quiet=True)
+    assert set(failed)=={3, 5} and 'died' in failed[3] and sorted(store.gather()['t'].i)==[0, 1, 2, 4]
+
+def odd(lib, task): return dict(t=pd.DataFrame(dict(i=[task['i']]*2, v=[1, 'a'] if task['i']==2 else [1, 2])))
+
+def test_a_table_that_cannot_be_written_is_a_failure(sample, tmp_path):
+    store = Store(tmp_path/'s', {})
+    _,failed = sweep(sample, [dict(i=i) for i in range(4)], odd, store, jobs=1, quiet=True)
+    assert set(failed)=={2} and 'Arrow' in failed[2] and set(store.gather()['t'].i)=={0, 1, 3}
+
+def test_odd_names_of_orders_and_sources(mirzai, tmp_path):
+    from mirzai.synthetic import synthetic_library
+    lib = synthetic_library(400, seed=1).select('kex')
+    p = lib.properties.assign(order=lib.properties.order.str.capitalize(), source=[1, 2, np.nan, 3]*(len(lib)//4)+[1]*(len(lib)%4))
+    p.loc[p.index[::7], 'order'] = np.nan
+    lib.properties = p; write_library(lib, tmp_path/'l.parquet')
+    code,_,err = mirzai('evaluate', tmp_path/'l.parquet', '--models', 'plsr', '--splits', 1, '--jobs', 1,
+                        '--local', 'mollisols, Undefined', '--leave-out', 'all', '--out', tmp_path/'s')
+    assert code==0, err
+    s = pd.read_parquet(tmp_path/'s'/'scores.parquet')
+    assert {'order:Mollisols', 'order:Undefined', 'without:undefined', 'without:1.0'}<=set(s.scope) and 'undefined' in set(s.group)
+
+def test_a_missing_fold_is_no_score(sample, tmp_path, monkeypatch):
+    import mirzai.experiment as e
+    real = e.run_task
+    def broken(lib, task, **kw):
+        if task['fold']==1 and task['seed']==1: raise ValueError('lost')
+        return real(lib, task, **kw)
+    monkeypatch.setattr(e, 'run_task', broken)
+    with pytest.warns(UserWarning, match='lost'): res = evaluate(sample[:90].select('kex'), ['plsr'], range(2), folds=3, jobs=1, quiet=True)
+    assert list(res.scores.seed)==[0] and len(res.failed)==1
 
 def test_failures_are_reported_and_tried_again(mirzai, table, tmp_path, monkeypatch):
     import mirzai.experiment as e

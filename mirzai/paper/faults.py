@@ -172,7 +172,7 @@ def floored_grid(seeds=range(10), # random splits
 
 # %% ../../nbs/paper/08_faults.ipynb #6aaff197
 def loss_table(scores:pd.DataFrame # of `floored_grid`
-              )->pd.DataFrame: # index: trained on -> predicted; mean R², loss against right -> right, its se
+              )->pd.DataFrame: # index: trained on -> predicted; mean R², loss against right -> right, se
     "What each mismatch costs, paired over the seeds"
     base = scores['right -> right']
     rows = {c: (scores[c].mean(), *mean_se(base-scores[c])) for c in scores}
@@ -319,7 +319,7 @@ def mape_owner(values=(26.9, 47.3) # %, both ascribed to Vertisols in the text
 
 # %% ../../nbs/paper/08_faults.ipynb #1a107a5b
 def log_bias(predictions:pd.DataFrame # of `real_predictions`
-            )->pd.DataFrame: # one row a seed; cmol/kg: observed, predicted, smeared, bias, bias_smeared; factor
+            )->pd.DataFrame: # by seed; cmol/kg: observed, predicted, smeared, bias, bias_smeared; factor
     "Mean Kex observed, predicted, and predicted with Duan's smearing factor: real sample"
     rows = {}
     for s,g in predictions.groupby('seed'):
@@ -355,7 +355,8 @@ def _arithmetic()->list:
     twelve = n.drop('Oxisols').sum()
     return [_row('PLSR worse by', *ratio[['mape', 'mae']], 'published: ratio of the MAPE, and of the MAE'),
             _row('CNN R2 spread', *spread, 'published sd over 20 splits: printed, and in the notebook'),
-            _row('N of the test set', batch_count(4014), 4014, 'in whole batches of 32, and a tenth of 40,132'),
+            _row('N of the test set', batch_count(4014), 4014,
+                 'in whole batches of 32, and a tenth of 40,132'),
             _row('N of the orders', printed_n().sum(), twelve, 'sum of 12 N, and half a batch off each'),
             _row('order 0', *zero.iloc[0], 'Alfisols of 52 samples by `if order:`, and rightly'),
             _row('MAPE of Vertisols', 47.3, 26.9, f'both in the text; 47.3 is {mape_owner()[47.3]}'),
@@ -365,7 +366,8 @@ def _arithmetic()->list:
 def _local(seeds)->list:
     "Local models, from the notebooks and re-run"
     d = local_synthetic(seeds=seeds)
-    what = 'published R2 of PLSR, global and local: gain {:.3f}, sd of both together {:.3f}; global CNN {:.3f}'
+    what = ('published R2 of PLSR, global and local: gain {:.3f}, sd of both together {:.3f}; '
+            'global CNN {:.3f}')
     means = d[['global_r2', 'local_r2']].mean()
     again = 'SYNTHETIC Mollisols, {} splits: R2 of PLSR, global and local; gain {:.3f} +- {:.3f} (se)'
     return [*(_row(f'local PLSR: {o}', g.global_r2, g.local_r2, what.format(g.gain, g.sd, g.cnn_global))

@@ -19,16 +19,20 @@ def published_local(metric:str='r2')->pd.DataFrame: # order, model, scope, mean,
         ['order', 'model', 'scope', 'mean', 'sd']].reset_index(drop=True)
 
 # %% ../../nbs/paper/06_global_local.ipynb #d046b5a3
-def global_local(runs:PaperRuns)->pd.DataFrame: # order, model, scope, n, mean, low, high: r2 and its 95% bootstrap interval
+def global_local(runs:PaperRuns
+                )->pd.DataFrame: # order, model, scope, n, mean, low, high: r2, its 95% bootstrap interval
     "The same samples predicted by the global and by the local model"
     p = runs['local'].predictions.query('split=="test" and seed==0')
     rows = []
-    for o in LOCAL:
+    for o in [o for o in LOCAL if p.scope.str.startswith(f'order:{o}').any()]:
+        both = {'global': p[p.scope.str.startswith('all')&(p.order==o)],
+                'local': p[p.scope.str.startswith(f'order:{o}')]}
         for m in dict.fromkeys(p.model):
-            for scope,t in (('global', p[p.scope.str.startswith('all')&(p.order==o)]), ('local', p[p.scope.str.startswith(f'order:{o}')])):
+            for scope,t in both.items():
                 t = t[t.model==m]; a,b = t.observed.to_numpy(), t.predicted.to_numpy()
                 r2 = 1-np.sum(np.log10(a/b)**2)/np.sum((np.log10(a)-np.log10(a).mean())**2)
-                rows.append(dict(order=o, model=m, scope=scope, n=len(t), mean=r2)|dict(zip(('low', 'high'), bootstrap(a, b, draws=400))))
+                low,high = bootstrap(a, b, draws=400)
+                rows.append(dict(order=o, model=m, scope=scope, n=len(t), mean=r2, low=low, high=high))
     return pd.DataFrame(rows)
 
 # %% ../../nbs/paper/06_global_local.ipynb #8578dd3a
@@ -36,10 +40,11 @@ def _pairs(ax, t, title):
     "Global and local side by side, a group an order"
     for i,o in enumerate(LOCAL):
         for j,m in enumerate(('plsr', 'cnn')):
-            g = t[(t.order==o)&(t.model==m)].set_index('scope').loc[['global', 'local']]
+            g = t[(t.order==o)&(t.model==m)].set_index('scope').reindex(['global', 'local'])
             x = i+np.array([-.09, .09])+(j-.5)*.42
-            ax.errorbar(x, g['mean'], np.abs(g[['low', 'high']].to_numpy().T-g['mean'].to_numpy()), capsize=2, lw=.9,
-                        **(LOOK[m]|dict(label=m.upper() if i==0 else None)))
+            reach = np.abs(g[['low', 'high']].to_numpy().T-g['mean'].to_numpy())
+            look = LOOK[m]|dict(label=m.upper() if i==0 else None)
+            ax.errorbar(x, g['mean'], reach, capsize=2, lw=.9, **look)
     ax.set_xticks(range(len(LOCAL)), LOCAL); ax.set_title(title); ax.legend()
 
 # %% ../../nbs/paper/06_global_local.ipynb #112dc5b1

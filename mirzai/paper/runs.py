@@ -6,7 +6,7 @@
 __all__ = ['QUICK', 'SCALES', 'LOCAL', 'NARROW', 'WIDE', 'paper_style', 'LOOK', 'published', 'MeanAttribution', 'PaperRuns',
            'runs_of', 'make_runs', 'styled', 'paper_axes', 'signed', 'plain_log', 'save_figure']
 
-# %% ../../nbs/paper/00_runs.ipynb #1eb623a8
+# %% ../../nbs/paper/00_runs.ipynb #9b349e73
 import json, numpy as np, pandas as pd, matplotlib.pyplot as plt
 from importlib.resources import files
 from pathlib import Path
@@ -15,37 +15,39 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocat
 from fastcore.basics import patch
 from ..library import MirzaiError, SpectralLibrary, plot_style
 from ..loading import atomic, load_sample
-from ..experiment import Results, evaluate
-from ..synthetic import synthetic_library
+from ..experiment import Results, evaluate, labels
+from ..synthetic import is_synthetic, synthetic_library
 from ..attribution import attribute
 
-# %% ../../nbs/paper/00_runs.ipynb #40ebfed7
+# %% ../../nbs/paper/00_runs.ipynb #256fff1d
 def published(where:str=None # 'Table 3', 'Fig. 3', ...; default: all
              )->pd.DataFrame: # columns: where, row, model, metric, value, sd, source
     "Published numbers of doi 10.1016/j.aiia.2022.10.001"
     t = pd.read_csv(files('mirzai.paper')/'published.csv')
     return t if where is None else t[t['where']==where].reset_index(drop=True)
 
-# %% ../../nbs/paper/00_runs.ipynb #fbc19283
+# %% ../../nbs/paper/00_runs.ipynb #b232ffaf
 QUICK = {'cnn': dict(recipe='large', epochs=10), 'cnn-paper': dict(epochs=20)}
 SCALES = dict(
     smoke=dict(n=3000, splits=2, sizes=(500, 1000, None), sample_splits=3, sample_sizes=(100, None), folds=3,
                repeats=1, explained=6, settings=QUICK),
     sample=dict(n=0, splits=0, sizes=(), sample_splits=20, sample_sizes=(50, 100, 200, None), folds=0,
                 repeats=0, explained=0, settings={}),
-    full=dict(n=50_494, splits=20, sizes=(500, 1000, 2000, 5000, 10_000, 20_000, 30_000, None), sample_splits=20,
-              sample_sizes=(50, 100, 200, None), folds=5, repeats=1, explained=20, settings={}))
+    full=dict(n=50_494, splits=20, sizes=(500, 1000, 2000, 5000, 10_000, 20_000, 30_000, None),
+              sample_splits=20, sample_sizes=(50, 100, 200, None), folds=5,
+              repeats=1, explained=20, settings={}))
 LOCAL = ('mollisols', 'gelisols', 'vertisols') # Fig. 6 of the paper
 
-# %% ../../nbs/paper/00_runs.ipynb #a2ae898d
+# %% ../../nbs/paper/00_runs.ipynb #5a8b2d8c
 class MeanAttribution:
     "Mean signed attribution of each order's test samples, as an `extra` of `evaluate`"
     def __init__(self, most:int): self.most = most # samples of an order
     def __call__(self, model, lib, split):
         if not hasattr(model, 'net_') or 'order' not in lib.properties: return 'attribution', pd.DataFrame()
-        order = lib.properties.order.to_numpy()[split.test]
+        order = labels(lib, 'order')[split.test]
         rows = np.concatenate([split.test[order==o][:self.most] for o in sorted(set(order))])
-        a,of = attribute(model, lib[rows], lib[split.train], quiet=True), lib.properties.order.to_numpy()[rows]
+        a = attribute(model, lib[rows], lib[split.train], quiet=True)
+        of = labels(lib, 'order')[rows]
         return 'attribution', pd.concat([_means(v, a.wavenumbers, of).assign(kind=k)
                                          for k,v in (('attribution', a.values), ('spectrum', a.spectra))])
 
@@ -54,7 +56,7 @@ def _means(values, wavenumbers, groups):
     t = pd.DataFrame(values, columns=[f'{w:.2f}' for w in wavenumbers], dtype=np.float32)
     return t.groupby(groups).mean().rename_axis('group').reset_index()
 
-# %% ../../nbs/paper/00_runs.ipynb #d84d9a4e
+# %% ../../nbs/paper/00_runs.ipynb #1717807d
 class PaperRuns:
     "The runs behind the paper's tables and figures, from one folder"
     def __init__(self,
@@ -64,34 +66,54 @@ class PaperRuns:
         try: self.about = json.loads((self.path/'about.json').read_text(encoding='utf-8'))
         except (OSError, ValueError) as e:
             raise MirzaiError(f'{path}: holds no results of mirzai paper: make them with mirzai paper')
-    def __contains__(self, name): return (self.path/name/'scores.parquet').exists()
+    def __contains__(self, name): # a run, or one of its tables: 'library/attribution'
+        run,_,table = name.partition('/')
+        return (self.path/run/f'{table or "scores"}.parquet').exists()
     def __getitem__(self, name)->Results:
         if name not in self: raise MirzaiError(f'{self.path}: has no run {name!r} at this scale')
         return Results({f.stem: pd.read_parquet(f) for f in sorted((self.path/name).glob('*.parquet'))})
 
-# %% ../../nbs/paper/00_runs.ipynb #511909e8
+# %% ../../nbs/paper/00_runs.ipynb #7128bad9
 @patch
 def source(self:PaperRuns, name:str)->str:
     "What a run's numbers come from, in words, for titles"
     if name.startswith('sample'): return f'real KSSL sample, {self.about["sample_n"]} soils'
     return self.about['library']
 
-# %% ../../nbs/paper/00_runs.ipynb #92c09814
-def runs_of(scale:dict)->dict: # name: (which library, arguments of `evaluate`)
-    "The runs that a scale asks for"
+# %% ../../nbs/paper/00_runs.ipynb #f1142503
+def runs_of(scale:dict, # an entry of `SCALES`
+            lib:SpectralLibrary=None # the large library, selected
+           )->dict: # name: (which library, arguments of `evaluate`)
+    "The runs that a scale asks for and a library allows"
     s,more = scale,dict(settings=scale['settings'])
-    out = dict(sample=('sample', dict(seeds=range(s['sample_splits']), sizes=s['sample_sizes'])|more),
-               sample_paper=('sample', dict(models=('plsr-paper', 'cnn-paper'), seeds=range(s['sample_splits']))|more))
-    if not s['n']: return out
-    explain = dict(extras=[MeanAttribution(s['explained'])])
-    return out|dict(curve=('library', dict(seeds=range(s['splits']), sizes=[z for z in s['sizes'] if z])|more),
-                    library=('library', dict(seeds=range(s['splits']), scopes=['all', 'grouped:profile'])|more|explain),
-                    sources=('library', dict(models=('plsr', 'cnn'), seeds=range(1), scopes='sources')|more),
-                    epochs=('library', dict(models=('cnn-paper',), seeds=range(1))|more),
-                    local=('library', dict(models=('plsr', 'cnn'), seeds=range(s['repeats']), folds=s['folds'],
-                                           scopes=['all', *(f'order:{o}' for o in LOCAL)])|more))
+    seeds = range(s['sample_splits'])
+    out = dict(sample=('sample', dict(seeds=seeds, sizes=s['sample_sizes'])|more),
+               sample_paper=('sample', dict(models=('plsr-paper', 'cnn-paper'), seeds=seeds)|more))
+    return out if lib is None else out|{k: ('library', v|more) for k,v in _library_runs(s, lib).items()}
 
-# %% ../../nbs/paper/00_runs.ipynb #daf944aa
+# %% ../../nbs/paper/00_runs.ipynb #71d84aab
+def _library_runs(s, lib):
+    "Those of the large library; what it has no profiles, sources or orders for is left out"
+    sizes,folds = [z for z in s['sizes'] if z and z<=.7*len(lib)],s['folds']
+    scopes = ['all']+['grouped:profile']*('profile' in lib.properties)
+    out = {'curve': dict(sizes=sizes)} if sizes else {}
+    out['library'] = dict(scopes=scopes, extras=[MeanAttribution(s['explained'])])
+    out = {k: v|dict(seeds=range(s['splits'])) for k,v in out.items()}
+    if len(sources := _names(lib, 'source'))>1:
+        out['sources'] = dict(models=('plsr', 'cnn'), seeds=range(1),
+                              scopes=[f'without:{n}' for n in sources])
+    out['epochs'] = dict(models=('cnn-paper',), seeds=range(1))
+    local = [o for o,n in _names(lib, 'order').items() if o in LOCAL and n>=max(20, 2*folds)]
+    if local:
+        out['local'] = dict(models=('plsr', 'cnn'), seeds=range(s['repeats']), folds=folds,
+                            scopes=['all', *(f'order:{o}' for o in LOCAL if o in local)])
+    return out
+
+def _names(lib, column): # how many samples each has, by name
+    if column not in lib.properties: return {}
+    return pd.Series(labels(lib, column)).value_counts().sort_index().to_dict()
+
+# %% ../../nbs/paper/00_runs.ipynb #f53e6a56
 def make_runs(scale:dict, # an entry of `SCALES`
               out, # folder; what is there already is not done again
               library:SpectralLibrary=None, # selected; default: synthetic
@@ -99,42 +121,54 @@ def make_runs(scale:dict, # an entry of `SCALES`
               quiet:bool=False # no progress
              )->PaperRuns:
     "Run the protocol for all tables and figures"
-    out,libs = Path(out),dict(sample=load_sample().select('kex'))
-    if scale['n']: libs['library'] = library or synthetic_library(scale['n'], 0).select('kex')
-    name = f'{library.name}, {len(library)} soils' if library else f'SYNTHETIC library, {scale["n"]:,} made-up soils'
-    about = dict(sample_n=len(libs['sample']), library=name, synthetic=library is None, splits=scale['splits'])
-    for run,(which,args) in runs_of(scale).items():
-        args = args|dict(scopes=_every_source(libs[which])) if args.get('scopes')=='sources' else args
-        args = args|dict(sizes=_possible(args['sizes'], libs[which])) if 'sizes' in args else args
-        if args.get('scopes')==[] or args.get('sizes')==[]: continue
+    out,libs,failed = Path(out),dict(sample=load_sample().select('kex')),0
+    if scale['n']: libs['library'] = _large(library, scale['n'])
+    for run,(which,args) in runs_of(scale, libs.get('library')).items():
         if not quiet: print(f'{run}: {len(libs[which])} spectra of {libs[which].name}', flush=True)
-        _keep(evaluate(libs[which], store=out/'stores'/run, jobs=jobs, quiet=quiet, keep=('test',), **args), out/'results'/run)
+        res = evaluate(libs[which], store=out/'stores'/run, jobs=jobs, quiet=quiet, keep=('test',), **args)
+        _keep(res, out/'results'/run); failed += len(res.failed)
+    about = _about(scale, libs, library)|dict(failed=failed)
     with atomic(out/'results'/'about.json') as tmp: tmp.write_text(json.dumps(about, indent=1))
     return PaperRuns(out/'results')
 
-# %% ../../nbs/paper/00_runs.ipynb #13de8d09
-def _every_source(lib): return [f'without:{s}' for s in sorted(set(lib.properties.get('source', [])))]
+# %% ../../nbs/paper/00_runs.ipynb #a0fe5291
+def _large(library, n):
+    "The user's library with its orders in small letters, or a synthetic one"
+    if library is None: return synthetic_library(n, 0).select('kex')
+    if 'order' not in library.properties: return library
+    order = np.char.lower(labels(library, 'order').astype(str))
+    return SpectralLibrary(library.spectra, library.wavenumbers, library.properties.assign(order=order),
+                           library.name, library.dropped)
 
-def _possible(sizes, lib): return [s for s in sizes if s is None or s<=.7*len(lib)]
+def _about(scale, libs, library):
+    "What a reader has to know about the runs"
+    lib = libs.get('library', [])
+    made_up = library is None or is_synthetic(library)
+    name = (f'SYNTHETIC library, {scale["n"]:,} made-up soils' if library is None else
+            f'{"SYNTHETIC: "*made_up}{library.name}, {len(library)} soils')
+    return dict(sample_n=len(libs['sample']), library=name, library_n=len(lib), synthetic=made_up,
+                splits=scale['splits'], quick=bool(scale['settings']))
 
-# %% ../../nbs/paper/00_runs.ipynb #f0ada028
+# %% ../../nbs/paper/00_runs.ipynb #a72624f2
 def _keep(res:Results, folder):
     "The gathered tables of a run, small enough to stand in a repository"
-    p = res.predictions
-    if 'fold' not in p: p = p[p['size']==p.groupby(['model', 'scope', 'seed'])['size'].transform('max')]
-    for name,t in (res.tables|dict(predictions=p)).items():
+    tables = res.tables|dict(predictions=res.largest(res.predictions))
+    if 'attribution' in tables: tables['attribution'] = tables['attribution'].query('scope=="all"')
+    for name,t in tables.items():
         with atomic(folder/f'{name}.parquet') as tmp: t.to_parquet(tmp, index=False, compression='zstd')
 
-# %% ../../nbs/paper/00_runs.ipynb #2c548c14
+# %% ../../nbs/paper/00_runs.ipynb #f14b24b4
 NARROW,WIDE = 3.54,7.48 # inches: 90 and 190 mm
-paper_style = plot_style|{'font.size': 8, 'axes.titlesize': 8, 'axes.titlelocation': 'left', 'figure.dpi': 110,
-                          'lines.linewidth': 1.2, 'lines.markersize': 4, 'svg.hashsalt': 'mirzai', 'pdf.fonttype': 42}
-LOOK = {'plsr': dict(color='#0072B2', marker='o', linestyle='-'), 'gpr': dict(color='#009E73', marker='^', linestyle='-.'),
+paper_style = plot_style|{
+    'font.size': 8, 'axes.titlesize': 8, 'axes.titlelocation': 'left', 'figure.dpi': 110,
+    'lines.linewidth': 1.2, 'lines.markersize': 4, 'svg.hashsalt': 'mirzai', 'pdf.fonttype': 42}
+LOOK = {'plsr': dict(color='#0072B2', marker='o', linestyle='-'),
+        'gpr': dict(color='#009E73', marker='^', linestyle='-.'),
         'cnn': dict(color='#D55E00', marker='s', linestyle='--'),
         'plsr-paper': dict(color='#56B4E9', marker='o', linestyle=':', mfc='w'),
         'cnn-paper': dict(color='#E69F00', marker='s', linestyle=':', mfc='w')}
 
-# %% ../../nbs/paper/00_runs.ipynb #17760de4
+# %% ../../nbs/paper/00_runs.ipynb #a51540af
 def styled(f): # the same function
     "A function that draws, in the paper's style: titles and legends take it when they are made"
     @wraps(f)
@@ -143,20 +177,21 @@ def styled(f): # the same function
         with plt.rc_context(paper_style): return f(*args, **kwargs)
     return drawn
 
-# %% ../../nbs/paper/00_runs.ipynb #886f790e
-def paper_axes(nrows:int=1, ncols:int=1, width:float=WIDE, height:float=2.6, **kwargs): # one axes or an array of them
+# %% ../../nbs/paper/00_runs.ipynb #0b9c1489
+def paper_axes(nrows:int=1, ncols:int=1, width:float=WIDE, height:float=2.6, **kwargs
+              ): # one axes or an array of them
     "Axes in the paper's style; sizes in inches"
     plt.draw_if_interactive()
     with plt.rc_context(paper_style):
         return plt.subplots(nrows, ncols, figsize=(width, height), **({'layout': 'constrained'}|kwargs))[1]
 
-# %% ../../nbs/paper/00_runs.ipynb #30196bfc
+# %% ../../nbs/paper/00_runs.ipynb #85bc9ceb
 def signed(axes, text:str): # the same axes
     "Say below a figure what its numbers come from"
     np.ravel(axes)[0].figure.supxlabel(text, fontsize=7, color='.35', x=.995, ha='right')
     return axes
 
-# %% ../../nbs/paper/00_runs.ipynb #566e49ee
+# %% ../../nbs/paper/00_runs.ipynb #a6535cef
 def plain_log(axis, # `ax.xaxis` or `ax.yaxis`, on a logarithmic scale
               ticks=None # default: 1, 2, 5, 10, ...
              ):
@@ -164,7 +199,7 @@ def plain_log(axis, # `ax.xaxis` or `ax.yaxis`, on a logarithmic scale
     axis.set_major_locator(FixedLocator(ticks) if ticks is not None else LogLocator(subs=(1, 2, 5)))
     axis.set_minor_locator(NullLocator()); axis.set_major_formatter(FuncFormatter(lambda v, _: f'{v:,g}'))
 
-# %% ../../nbs/paper/00_runs.ipynb #2d4ceecf
+# %% ../../nbs/paper/00_runs.ipynb #45912ae2
 def save_figure(axes, # one axes or an array of them
                 path # without ending
                ):

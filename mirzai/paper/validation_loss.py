@@ -16,13 +16,16 @@ def losses(runs:PaperRuns)->pd.DataFrame: # seed, group, epoch, n, loss
     return t[['seed', 'group', 'epoch', 'n', 'loss']]
 
 # %% ../../nbs/paper/05_validation_loss.ipynb #12f64a7a
-def best_epochs(runs:PaperRuns)->pd.DataFrame: # group, n, best (median over seeds), lost: loss at the common epoch over the best
+def best_epochs(runs:PaperRuns
+               )->pd.DataFrame: # group, n, best (median over seeds), lost: loss at the common over the best
     "The epoch each order would have chosen, and what the common one costs it"
     rows = []
     for (seed,g),t in losses(runs).groupby(['seed', 'group']):
         common = losses(runs).query('seed==@seed and group=="all"').loss.argmin()
-        rows.append(dict(group=g, n=t['n'].iloc[0], best=t.loss.argmin(), common=common, lost=t.loss.iloc[common]/t.loss.min()-1))
-    t = pd.DataFrame(rows).groupby('group').agg(n=('n', 'mean'), best=('best', 'median'), common=('common', 'median'), lost=('lost', 'mean'))
+        rows.append(dict(group=g, n=t['n'].iloc[0], best=t.loss.argmin(), common=common,
+                         lost=t.loss.iloc[common]/t.loss.min()-1))
+    how = dict(n='mean', best='median', common='median', lost='mean') # over the seeds
+    t = pd.DataFrame(rows).groupby('group').agg(how)
     return t.sort_values('n', ascending=False)
 
 # %% ../../nbs/paper/05_validation_loss.ipynb #5c044832
@@ -35,9 +38,12 @@ def figure5(runs:PaperRuns): # axes, a panel an order
         for s,c in t[t.group==g].groupby('seed'):
             ax.plot(c.epoch, c.loss, color='.35', lw=.8)
             ax.plot(c.epoch.iloc[c.loss.argmin()], c.loss.min(), 'v', color='#D55E00', ms=5)
-        ax.set(title=f'{g} ({best.n[g]:.0f})', yscale='log'); ax.axvline(best.common[g], color='.6', lw=.8, ls=':')
+        ax.set(title=f'{g} ({best.n[g]:.0f})', yscale='log')
+        ax.axvline(best.common[g], color='.6', lw=.8, ls=':')
         plain_log(ax.yaxis)
     for ax in axs.flat[len(best):]: ax.set_visible(False)
     for ax in axs[:, 0]: ax.set_ylabel('loss (log10²)')
-    for ax in axs[-1]: ax.set_xlabel('epoch')
-    return signed(axs, f'{runs.source("library")}; in brackets: validation samples; ▼ best epoch, dotted: that of all soils')
+    for ax in axs.flat[max(0, len(best)-5):len(best)]:
+        ax.set_xlabel('epoch'); ax.tick_params(labelbottom=True)
+    return signed(axs, f'{runs.source("library")}; in brackets: validation samples; '
+                       '▼ best epoch, dotted: that of all soils')
