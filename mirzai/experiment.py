@@ -69,7 +69,7 @@ def left_out_split(sources, # (n,) the source of each sample: a laboratory, an i
     v = round(len(rest)*valid)
     return Split(rest[v:], rest[:v], np.flatnonzero(out))
 
-# %% ../nbs/10_experiment.ipynb #c80f5ad9
+# %% ../nbs/10_experiment.ipynb #e224ea85
 def labels(lib:SpectralLibrary,
            column:str # 'order' or 'source'
           )->np.ndarray: # (n,) text; missing: 'undefined'
@@ -241,7 +241,7 @@ class Results:
             if v is not None: s = s[s[k]==v]
         return s
 
-# %% ../nbs/10_experiment.ipynb #59dfab14
+# %% ../nbs/10_experiment.ipynb #a579a94c
 @patch
 def largest(self:Results, t:pd.DataFrame)->pd.DataFrame: # rows of a table of results
     "Those of the largest training size; folds are all kept"
@@ -331,7 +331,7 @@ def tasks_of(models, seeds, sizes, scopes, folds, target, settings)->list[dict]:
                                         fold=fold, target=target, settings=settings.get(m, {})))
     return out
 
-# %% ../nbs/10_experiment.ipynb #f37ddccf
+# %% ../nbs/10_experiment.ipynb #a9f1cd2b
 LEAST = 10 # samples that a split must have for training
 
 def _checked(lib, task)->dict:

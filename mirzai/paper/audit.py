@@ -35,10 +35,11 @@ def _judged(t, **const):
     return pd.DataFrame(t).assign(**const).reindex(columns=[*KEY, 'ours', 'verdict', 'why'])
 
 # %% ../../nbs/paper/09_audit.ipynb #af705bc6
-def judge_table2(sample # the real sample, unselected
+def judge_table2(sample, # the real sample, unselected
+                 draws:int=1000 # of the bootstrap
                 )->pd.DataFrame:
     "Table 2: would a sample like ours show the published statistic?"
-    t = table2_check(sample)
+    t = table2_check(sample, draws)
     inside = [f'95% interval of samples like ours: {lo:.3g} to {hi:.3g}' for lo,hi in zip(t.low, t.high)]
     why = [i+('; '+w if w else '') for i,w in zip(inside, t.why)]
     return _judged(t.assign(why=why), where='Table 2', model=np.nan)
@@ -148,7 +149,7 @@ def judges(runs:PaperRuns)->bool:
     real = 'library' in runs and not a['synthetic']
     return real and not a['quick'] and a['library_n']>=FULL_SIZE and a['splits']>1
 
-# %% ../../nbs/paper/09_audit.ipynb #59127893
+# %% ../../nbs/paper/09_audit.ipynb #2b61a050
 def judge_library(runs:PaperRuns)->pd.DataFrame:
     "Every row that a real library of full size can judge"
     t = published().merge(library_numbers(runs), on=KEY, suffixes=('', '_ours'))
