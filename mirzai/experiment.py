@@ -342,8 +342,8 @@ def _checked(lib, task)->dict:
         raise MirzaiError(f'{name} chooses by validation samples, which folds do not have: leave out folds')
     s = split_of(lib, scope, seed, task['size'], task['folds'], task['fold'])
     if len(s.train)<LEAST or not len(s.test):
-        raise MirzaiError(f'{scope}, seed {seed}: {len(s.train)} training and {len(s.test)} test samples are '
-                          f'too few; folds test every sample of a small scope')
+        raise MirzaiError(f'{scope}, seed {seed}: {len(s.train)} training and {len(s.test)} test samples '
+                          f'are too few; folds test every sample of a small scope')
     every = task['size'] and task['size']==len(split_of(lib, scope, seed).train)
     return task|dict(size=None) if every else task
 
@@ -376,7 +376,8 @@ def evaluate(lib:SpectralLibrary, # the selected library
     log10,keep = property_info(target)['log10'],list(keep)+['test']*bool(folds)
     if store is not None:
         about = dict(library=library_fingerprint(lib), target=target, settings=settings or {},
-                     keep=sorted(set(keep)), extras=[getattr(f, '__name__', type(f).__name__) for f in extras])
+                     keep=sorted(set(keep)),
+                     extras=[getattr(f, '__name__', type(f).__name__) for f in extras])
         store = Store(store, about)
     work = partial(run_task, keep=keep, extras=extras)
     out,failed = sweep(lib, tasks, work, store, jobs, partial(_work, lib=lib), 'fitting models', quiet)

@@ -46,8 +46,7 @@ class Store:
     ):
         self.path,self.locks = Path(os.path.abspath(path)),{}
         about = about and json.loads(json.dumps(about))      # tuples become lists, as in the file
-        beginning = hashlib.sha256(str(self.path).encode()).hexdigest()[:16]
-        with FileLock(Path(tempfile.gettempdir())/f'mirzai-{beginning}.lock'):
+        with FileLock(Path(tempfile.gettempdir())/f'mirzai-{getattr(os, "getuid", str)()}.lock'):
             said = self._manifest()
             if about is None and said is None: raise MirzaiError(f'{path}: holds no results of mirzai')
             if said is None: self._begin(about)
@@ -177,10 +176,21 @@ class Shared:
 @lru_cache(maxsize=1)
 def _mapped(file): return joblib.load(file, mmap_mode='r')
 
+# %% ../nbs/09b_sweep.ipynb #60989dd1
+@lru_cache(maxsize=None)
+def _leave_with_parent(every:float=1.): # seconds
+    "Let this worker process end when the one that started it is gone (POSIX; elsewhere workers time out)"
+    parent = os.getppid()
+    def watch():
+        while os.getppid()==parent: time.sleep(every)
+        os._exit(1)
+    threading.Thread(target=watch, daemon=True).start()
+
 # %% ../nbs/09b_sweep.ipynb #e0be7893
 _one_at_a_time = threading.Lock()
 
 def _attempt(source, work, i, task): # (i, tables), or (i, what went wrong)
+    if isinstance(source, Shared): _leave_with_parent()
     try:
         with _one_at_a_time, threadpool_limits(1):
             return i, work(source() if isinstance(source, Shared) else source, task)
@@ -266,7 +276,7 @@ def round(self:Sweep, source, which)->list: # tasks that were under way when a w
         return died
     return []
 
-# %% ../nbs/09b_sweep.ipynb #b1d2a86e
+# %% ../nbs/09b_sweep.ipynb #09cab3dc
 def _several(seconds:float=60)->bool:
     "Wait until there is more than one process to work in"
     end = time.monotonic()+seconds

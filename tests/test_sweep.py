@@ -76,6 +76,16 @@ def test_control_c_ends_cleanly(table, tmp_path):
     time.sleep(1)
     assert not [q for q in Path('/proc').glob('[0-9]*/stat') if _group(q)==p.pid], 'a worker lives on'
 
+@posix
+def test_workers_leave_with_a_killed_parent(table, tmp_path):
+    p = start(table, tmp_path/'store')
+    while p.poll() is None and not finished(tmp_path/'store'): time.sleep(.01)
+    os.kill(p.pid, signal.SIGKILL); p.wait()
+    end = time.monotonic()+20
+    while left := [q for q in Path('/proc').glob('[0-9]*/stat') if _group(q)==p.pid]:
+        assert time.monotonic()<end, 'a worker lives on'
+        time.sleep(.2)
+
 def _group(stat):
     try: f = stat.read_text().rpartition(')')[2].split()
     except OSError: return
@@ -99,7 +109,7 @@ def test_dask_cluster_gives_the_same_scores(table, uninterrupted, tmp_path):
         from mirzai.loading import read_library
         lib = read_library(table)
         with distributed.Client(cluster) as client, joblib.parallel_config(backend='dask'):
-            client.upload_file(__file__)
+            client.upload_file(__file__, load=False)
             w = evaluate(lib, ['plsr'], range(12), extras=[where], quiet=True).tables['where']
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path/'store'/'scores.parquet'), uninterrupted, check_exact=True)
     assert w.pid.nunique()==2 and (w.groupby('pid').library.nunique()==1).all() and os.getpid() not in set(w.pid)
@@ -128,7 +138,7 @@ def test_a_death_on_a_cluster_stops_nothing_else(sample, tmp_path):
     store = Store(tmp_path/'s', {})
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster, \
          distributed.Client(cluster) as client, joblib.parallel_config(backend='dask'):
-        client.upload_file(__file__)
+        client.upload_file(__file__, load=False)
         _,failed = sweep(sample, [dict(i=i) for i in range(6)], deadly, store, quiet=True)
     assert set(failed)=={3, 5} and 'died' in failed[3] and sorted(store.gather()['t'].i)==[0, 1, 2, 4]
 
