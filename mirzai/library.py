@@ -40,7 +40,8 @@ class Progress:
 
     def line(self, seconds:float)->str:
         if not self.total: return f'{self.label}: {seconds:.0f} s'
-        left = f', about {seconds/self.spent*(self.work-self.spent):.0f} s left' if self.spent else ''
+        known = self.spent>=.1*self.work   # too early, a guess would only mislead
+        left = f', about {seconds/self.spent*(self.work-self.spent):.0f} s left' if self.spent and known else ''
         return f'{self.label}: {self.done} of {self.total}{left}'
 
     def _watch(self):

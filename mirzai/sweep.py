@@ -176,7 +176,7 @@ class Shared:
 @lru_cache(maxsize=1)
 def _mapped(file): return joblib.load(file, mmap_mode='r')
 
-# %% ../nbs/09b_sweep.ipynb #60989dd1
+# %% ../nbs/09b_sweep.ipynb #b400ae5a
 @lru_cache(maxsize=None)
 def _leave_with_parent(every:float=1.): # seconds
     "Let this worker process end when the one that started it is gone (POSIX; elsewhere workers time out)"
@@ -276,7 +276,7 @@ def round(self:Sweep, source, which)->list: # tasks that were under way when a w
         return died
     return []
 
-# %% ../nbs/09b_sweep.ipynb #09cab3dc
+# %% ../nbs/09b_sweep.ipynb #9418c657
 def _several(seconds:float=60)->bool:
     "Wait until there is more than one process to work in"
     end = time.monotonic()+seconds

@@ -149,7 +149,7 @@ def judges(runs:PaperRuns)->bool:
     real = 'library' in runs and not a['synthetic']
     return real and not a['quick'] and a['library_n']>=FULL_SIZE and a['splits']>1
 
-# %% ../../nbs/paper/09_audit.ipynb #2b61a050
+# %% ../../nbs/paper/09_audit.ipynb #c3ee1ca5
 def judge_library(runs:PaperRuns)->pd.DataFrame:
     "Every row that a real library of full size can judge"
     t = published().merge(library_numbers(runs), on=KEY, suffixes=('', '_ours'))
