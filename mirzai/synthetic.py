@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['BANDS', 'COMPONENTS', 'SOLIDS', 'ORDERS', 'CEC', 'RAW_MEDIAN', 'LAW_CENTRE', 'LAW_SPREAD', 'SOURCES', 'BLOCK',
            'KSSL_GRID', 'Truth', 'pure_spectra', 'compositions', 'cec_law', 'kex_law', 'measured', 'water_of',
-           'disturb', 'synthetic_library', 'is_synthetic', 'drivers', 'ceiling']
+           'disturb', 'synthetic_library', 'drivers', 'is_synthetic', 'ceiling']
 
 # %% ../nbs/02_synthetic.ipynb #5d211fcf
 import re, numpy as np, pandas as pd
@@ -183,11 +183,6 @@ KSSL_GRID = 3999.73-1.92851*np.arange(1764)[::-1]   # cm⁻¹; the published int
 # (n, 9) DataFrame; (n,) noise-free; DataFrame of `drivers`
 Truth = namedtuple('Truth', 'fractions log_kex drivers')
 
-# %% ../nbs/02_synthetic.ipynb #11bde065
-def is_synthetic(lib:SpectralLibrary)->bool:
-    "Was this library, or a part of it, made by `synthetic_library`?"
-    return any(re.fullmatch(r's\d+-\d+', str(i)) for i in lib.ids)
-
 # %% ../nbs/02_synthetic.ipynb #3a17122b
 def drivers(f, # (n, 9) mass fractions
             wavenumbers, # (p,) cm⁻¹
@@ -200,6 +195,11 @@ def drivers(f, # (n, 9) mass fractions
     unmix = np.linalg.pinv(np.r_[pure_spectra(wavenumbers), [np.ones_like(x), x, x**2]])[:, :len(SOLIDS)]
     d = J@unmix.T
     return pd.DataFrame(dict(wavenumber=wavenumbers, derivative=d.mean(0), strength=np.abs(d).mean(0)))
+
+# %% ../nbs/02_synthetic.ipynb #11bde065
+def is_synthetic(lib:SpectralLibrary)->bool:
+    "Was this library, or a part of it, made by `synthetic_library`?"
+    return any(re.fullmatch(r's\d+-\d+', str(i)) for i in lib.ids)
 
 # %% ../nbs/02_synthetic.ipynb #1d2eced3
 def ceiling(lib:SpectralLibrary, # from `synthetic_library`, whole
