@@ -7,5 +7,5 @@ from setuptools import setup
 cfg = ConfigParser(delimiters=['='], interpolation=None)
 cfg.read(Path(__file__).parent/'settings.ini', encoding='utf-8')
 cfg = cfg['DEFAULT']
-setup(version=cfg['version'], install_requires=shlex.split(cfg['requirements']),
-      extras_require={k: shlex.split(cfg[f'{k}_requirements']) for k in ('limesoda', 'cluster', 'dev')})
+extras = {k: shlex.split(cfg[f'{k}_requirements']) for k in ('limesoda', 'cluster', 'instruments', 'dev')}
+setup(version=cfg['version'], install_requires=shlex.split(cfg['requirements']), extras_require=extras)

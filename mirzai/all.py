@@ -2,6 +2,7 @@
 from mirzai.library import *
 from mirzai.loading import *
 from mirzai.ossl import *
+from mirzai.instruments import *
 from mirzai.synthetic import *
 from mirzai.transforms import *
 from mirzai.metrics import *
@@ -13,5 +14,8 @@ from mirzai.learner import *
 from mirzai.sweep import *
 from mirzai.experiment import *
 from mirzai.attribution import *
+from mirzai.bands import *
+from mirzai.verdicts import *
+from mirzai.response import *
 from mirzai.predictor import *
 from mirzai.report import *

@@ -87,6 +87,7 @@ RECIPES = dict(
                schedule='one-cycle', nets=1, augment={}),
     paper=dict(epochs=201, lr=1e-3, bs=32, wd=0., dropout=.4, mixup=0, deriv=0, window=11, pool=1,
                schedule='cyclic', nets=1, augment={}))
+RECIPES['robust'] = RECIPES['large']|dict(augment=RECIPES['small']['augment']) # shift, offset, slope, ...
 SMALL = 5000   # samples below which the small recipe is used
 
 def recipe_for(n:int, # training samples

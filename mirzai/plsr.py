@@ -17,23 +17,24 @@ from .transforms import SpectralRegressor, paper_pipeline, SavitzkyGolay
 def pls_path(X, # (n, p) centred (and scaled) spectra, float64
              t, # (n,) centred target
              n_components:int # largest number of components, A
-            )->np.ndarray: # (p, A) regression vectors; column k uses k+1 components
-    "Regression vectors of PLS1 for 1 to A components (Dayal & MacGregor 1997, algorithm 1)"
+            )->tuple: # (p, A) regression vectors, column k with k+1 components; (p, A) sums of squares
+    "PLS1 with 1 to A components (Dayal & MacGregor 1997, algorithm 1), and what each column explained"
     n,p = X.shape
-    R,P,B = (np.zeros((p, n_components)) for _ in range(3))
+    R,P,B,S = (np.zeros((p, n_components)) for _ in range(4))
     s = X.T@t                                         # covariance still to be explained
     for a in range(n_components):
         norm = np.linalg.norm(s)
         # nothing left to explain: more components change nothing
         if norm<1e-12: B[:, a:] = B[:, [max(a-1, 0)]]; break
-        r = s/norm
-        r = r-R[:, :a]@(P[:, :a].T@r)                 # weights that act on undeflated spectra
+        w = s/norm
+        r = w-R[:, :a]@(P[:, :a].T@w)                 # weights that act on undeflated spectra
         z = X@r
         P[:, a],R[:, a] = X.T@z/(z@z), r
         q = (r@s)/(z@z)
         s = s-P[:, a]*q*(z@z)
         B[:, a] = B[:, a-1]*(a>0) + r*q
-    return B
+        S[:, a] = w*w*q*q*(z@z)                       # the component's sum of squares, shared by weight
+    return B, S
 
 # %% ../nbs/05_plsr.ipynb #96200f20
 def stop_rule(loss, # (A,) validation loss for 1, 2, ... components (or epochs)
@@ -70,17 +71,18 @@ class PLSR(SpectralRegressor):
 
 # %% ../nbs/05_plsr.ipynb #81836660
 @patch
-def _path(self:PLSR, X, t, n_components)->tuple: # regression vectors in the units of X, and means
+def _path(self:PLSR, X, t, n_components)->tuple: # vectors in the units of X, means, sums of squares
     "Centre, scale, fit all component counts"
     X = X.astype(np.float64)
     mean,sd = X.mean(0), X.std(0, ddof=1) if self.scale else np.ones(X.shape[1])
     sd[sd==0] = 1.
     n = min(n_components, len(X)-1, X.shape[1])
-    return pls_path((X-mean)/sd, t-t.mean(), n)/sd[:, None], mean, t.mean()
+    B,S = pls_path((X-mean)/sd, t-t.mean(), n)
+    return B/sd[:, None], mean, t.mean(), S
 
 # %% ../nbs/05_plsr.ipynb #079a0e86
 def _losses(path, X, t)->np.ndarray: # (A,) mean squared error of each component count
-    B,mean,tm = path
+    B,mean,tm,_ = path
     return np.mean(((X-mean)@B + tm - t[:, None])**2, axis=0)
 
 # %% ../nbs/05_plsr.ipynb #820831b3
@@ -94,8 +96,8 @@ def _fit(self:PLSR, X, t, valid):
         if valid is not None: self.valid_loss_ = _losses(path, *valid)
         else: self.valid_loss_ = self._cv_loss(X, t, path[0].shape[1])
         k = stop_rule(self.valid_loss_)+1
-    self.n_components_,(B,self.mean_,self.intercept_) = k, path
-    self.coef_ = B[:, k-1]
+    self.n_components_,(B,self.mean_,self.intercept_,S) = k, path
+    self.coef_,self.explained_ = B[:, k-1], S[:, :k].sum(1)
 
 # %% ../nbs/05_plsr.ipynb #872e7395
 @patch
@@ -131,3 +133,13 @@ def spectrum_coef(self:PLSR)->np.ndarray: # (p,) log10(cmol/kg) per unit of the 
     b = np.zeros(p); b[self.pipeline_[-1].keep_] = self.coef_
     # row j of the filter's matrix: what wavenumber j adds to each derivative
     return SavitzkyGolay(11, 1, 1).fit_transform(np.eye(p))@b
+
+# %% ../nbs/05_plsr.ipynb #55b71349
+@patch
+def vip(self:PLSR)->np.ndarray: # (p,) in the order of the wavenumbers; 0 where a region was removed
+    "Variable importance in projection, doi 10.1016/S0169-7439(01)00155-1"
+    e = self.explained_
+    v = np.sqrt(len(e)*e/e.sum())
+    if self.preprocess!='plsr': return v
+    out = np.zeros(len(self.wavenumbers_)); out[self.pipeline_[-1].keep_] = v
+    return out

@@ -189,3 +189,17 @@ def test_version_and_help(mirzai):
     import mirzai as package
     assert mirzai('--version')[1].strip()==package.__version__
     for c in ('run', 'data', 'train', 'predict', 'evaluate'): assert mirzai(c, '--help')[0]==0
+
+def test_predict_from_a_folder_of_instrument_files(mirzai, models, sample, tmp_path):
+    from mirzai.instruments import write_jcamp
+    (tmp_path/'scans').mkdir()
+    for i in range(3): write_jcamp(tmp_path/'scans'/f'field{chr(65+i)}.dx', sample.wavenumbers, sample.spectra[400+i])
+    code,out,err = mirzai('predict', models/'plsr', tmp_path/'scans', '--out', tmp_path/'p.csv')
+    assert code==0, err
+    p = pd.read_csv(tmp_path/'p.csv')
+    from mirzai.predictor import Predictor
+    assert list(p.id)==['fieldA', 'fieldB', 'fieldC']
+    np.testing.assert_allclose(p.predicted, Predictor.load(models/'plsr').predict(sample[400:403]).predicted, rtol=1e-3)
+    (tmp_path/'notes.docx').write_bytes(b'nothing')
+    code,out,err = mirzai('predict', models/'plsr', tmp_path/'notes.docx', '--out', tmp_path/'q.csv')
+    assert code==2 and 'notes.docx' in err and not (tmp_path/'q.csv').exists()

@@ -26,6 +26,8 @@ from .validation_loss import best_epochs, figure5
 from .global_local import figure6, global_local
 from .attribution import correlations, figure7, figure8, table4
 from .faults import batch_count, batch_counts, faults, iqr_over_sd, mape_table, rpd_check
+from .reading import (figure_drivers, figure_explained, figure_orders, found, make_reading,
+                                  source, summary)
 
 # %% ../../nbs/paper/09_audit.ipynb #c92aef42
 KEY = ['where', 'row', 'model', 'metric']
@@ -192,7 +194,13 @@ def figures_of(runs:PaperRuns, sample)->dict: # name: (run it needs, caption, fu
         figure_5=('epochs', 'Fig. 5. Validation loss by order and epoch', partial(figure5, runs)),
         figure_6=('local', 'Fig. 6. Global against local', partial(figure6, runs)),
         figure_7=('library/attribution', 'Fig. 7. Signed attributions by order', partial(figure7, runs)),
-        figure_8=('library/attribution', 'Fig. 8. Correlation of the attributions', partial(figure8, runs)))
+        figure_8=('library/attribution', 'Fig. 8. Correlation of the attributions', partial(figure8, runs)),
+        reading_drivers=('reading', 'Importance along the spectrum, over the true drivers',
+                         partial(figure_drivers, runs)),
+        reading_orders=('reading', 'Fig. 7 with verdicts: in colour only what '
+                                   'holds', partial(figure_orders, runs)),
+        reading_real=('reading', 'The network on the real sample, with '
+                                 'verdicts', partial(figure_explained, runs)))
 
 # %% ../../nbs/paper/09_audit.ipynb #bbb57295
 def tables_of(runs:PaperRuns, sample)->dict: # name: (run it needs, caption, function without arguments)
@@ -208,7 +216,9 @@ def tables_of(runs:PaperRuns, sample)->dict: # name: (run it needs, caption, fun
                 figure_5=('epochs', 'Best epoch of each order', partial(best_epochs, runs)),
                 figure_6=('local', 'Global against local', partial(global_local, runs)),
                 table_4=('library/attribution', 'Table 4. Orders whose attributions correlate',
-                         partial(table4, runs)))
+                         partial(table4, runs)),
+                reading=('reading', "The paper's reading, claim by claim", partial(summary, runs)),
+                reading_auroc=('reading', 'How well importance finds the drivers', partial(found, runs)))
 
 # %% ../../nbs/paper/09_audit.ipynb #34c9e71b
 def _draw(runs, sample, out)->tuple: # figures and tables as parts of the page, what was not possible
@@ -225,7 +235,9 @@ def _draw(runs, sample, out)->tuple: # figures and tables as parts of the page, 
         parts.append(Section(P(_caption(runs, run, caption)), html_table(_flat(t), index=False)))
     return parts, missing
 
-def _caption(runs, run, text): return f'{text}.'+('' if run=='sample' else f' {runs.source(run)}.')
+def _caption(runs, run, text):
+    if run=='reading': return f'{text}. {source(runs)}, and the real sample where it says so.'
+    return f'{text}.'+('' if run=='sample' else f' {runs.source(run)}.')
 
 def _flat(t): # for the page: no index of numbers, no columns in two rows
     t = t.round(3) if isinstance(t.index, pd.RangeIndex) else t.round(3).reset_index()
@@ -246,6 +258,8 @@ def paper(scale:str='smoke', # one of `SCALES`
                  library=library_fingerprint(library) if library else 'synthetic')
     out,sample = Store(out, dict(paper=about)).path,load_sample()
     runs = make_runs(s, out, library, jobs, quiet)
+    if s['reading'] and 'reading' not in runs:
+        make_reading(out/'results', jobs=jobs, quiet=quiet, **s['reading'])
     with Progress('figures, tables, audit', quiet=quiet):
         shown = faults()
         table = audit(runs, sample, shown)

@@ -30,12 +30,13 @@ def published(where:str=None # 'Table 3', 'Fig. 3', ...; default: all
 QUICK = {'cnn': dict(recipe='large', epochs=10), 'cnn-paper': dict(epochs=20)}
 SCALES = dict(
     smoke=dict(n=3000, splits=2, sizes=(500, 1000, None), sample_splits=3, sample_sizes=(100, None), folds=3,
-               repeats=1, explained=6, settings=QUICK),
+               repeats=1, explained=6, settings=QUICK,
+               reading=dict(n=2000, seeds=2, epochs=4, each=5, n_test=10, most=4)),
     sample=dict(n=0, splits=0, sizes=(), sample_splits=20, sample_sizes=(50, 100, 200, None), folds=0,
-                repeats=0, explained=0, settings={}),
+                repeats=0, explained=0, settings={}, reading=None),
     full=dict(n=50_494, splits=20, sizes=(500, 1000, 2000, 5000, 10_000, 20_000, 30_000, None),
               sample_splits=20, sample_sizes=(50, 100, 200, None), folds=5,
-              repeats=1, explained=20, settings={}))
+              repeats=1, explained=20, settings={}, reading=dict(n=20_000)))
 LOCAL = ('mollisols', 'gelisols', 'vertisols') # Fig. 6 of the paper
 
 # %% ../../nbs/paper/00_runs.ipynb #5a8b2d8c

@@ -1,0 +1,163 @@
+"Explanations: each test of a claim can fail and can pass, and the command end to end"
+import re
+import numpy as np, pandas as pd, pytest
+from mirzai.attribution import Attribution, attribute, differentiable
+from mirzai.library import MirzaiError, SpectralLibrary
+from mirzai.loading import write_library
+from mirzai.plsr import PLSR
+from mirzai.synthetic import is_synthetic, rescanned, synthetic_library
+from mirzai import verdicts as v
+
+w = np.linspace(600, 4000, 1701)
+TRUE, FALSE = (1500, 1560), (3000, 3060)
+
+def picture(*bands, n=80, seed=0, sign=1):
+    "A made-up explanation of rising predictions that points to these bands"
+    rng, t = np.random.default_rng(seed), np.linspace(-1, 1, n)
+    a = rng.normal(0, 1e-3, (n, len(w)))
+    for lo,hi in bands: a[:, (w>=lo)&(w<=hi)] += sign*.02*t[:, None]
+    return Attribution(a, rng.normal(size=(n, len(w))), w, t, 0., 'made up')
+
+def only_true(z): # a model that looks at the true band alone
+    import torch
+    return (z*torch.from_numpy(((w>=TRUE[0])&(w<=TRUE[1])).astype(np.float32))).sum(-1)
+
+@pytest.fixture
+def claims(): return v.important_bands(picture(TRUE, FALSE))
+
+def of(claims, band): return int(np.flatnonzero((claims.low<np.mean(band))&(claims.high>np.mean(band)))[0])
+
+def test_both_bands_are_claimed(claims): assert {of(claims, TRUE), of(claims, FALSE)}=={0, 1}
+
+def test_deletion(claims):
+    rng = np.random.default_rng(1)
+    z = np.cumsum(rng.normal(size=(30, len(w))), 1).astype(np.float32)/20
+    t = v.deletion(only_true, z, z.mean(0), w, claims[:2], claims)
+    assert t.p[of(claims, TRUE)]<.05 and t.p[of(claims, FALSE)]>.2
+
+@pytest.mark.parametrize('others,holds', [([picture(TRUE, seed=s) for s in (1, 2)], True), ([picture(TRUE, seed=1), picture(TRUE, seed=2, sign=-1)], False),
+                                          ([picture(seed=s) for s in (1, 2, 3, 4)], False)])
+def test_agreement(claims, others, holds):
+    t = v.agreement(picture(TRUE, FALSE), others, claims[:2], claims)
+    good = (t.sign>=.8)&(t['rank']>=.8)
+    assert good[of(claims, TRUE)]==holds and not good[of(claims, FALSE)]
+
+def test_random_weights(claims):
+    a, random = picture(TRUE, FALSE), [picture(FALSE, seed=s) for s in range(19)]   # the false band shines in every random model too
+    t = v.vanishes(a, random, claims[:2])
+    assert t.p[of(claims, TRUE)]<=.05 and t.p[of(claims, FALSE)]>.05
+
+def test_drivers(claims):
+    truth = pd.DataFrame(dict(wavenumber=w, strength=np.exp(-((w-1530)/60)**2)))
+    rank = v.driver_rank(claims[:2], truth, w)
+    assert rank[of(claims, TRUE)]>=.8>rank[of(claims, FALSE)]
+    assert v.drivers_found(claims.iloc[[of(claims, FALSE)]], truth, w)==0
+
+@pytest.mark.parametrize('marks,verdict', [('hhhn', 'holds'), ('hhhh', 'holds'), ('hhhd', 'does not hold'), ('dhhh', 'does not hold'), ('hdhn', 'does not hold'),
+                                           ('hhdn', 'does not hold'), ('hnhn', 'not tested'), ('nnnn', 'not tested'), ('hnhd', 'does not hold')])
+def test_the_verdict_follows_from_the_tests(marks, verdict):
+    assert v._verdict([dict(h='holds', d='does not hold', n='not tested')[m] for m in marks])==verdict
+
+def test_a_network_band_planted_in_the_spectra_holds_and_one_in_the_picture_does_not():
+    from mirzai.learner import CNNRegressor
+    lib = synthetic_library(900, 5).select('kex'); g = lib.wavenumbers
+    peak = np.exp(-4*np.log(2)*((g-2150)/40)**2)
+    lib = SpectralLibrary(lib.spectra+.6*(np.log10(lib.y())[:, None]+1)*peak, g, lib.properties)
+    train, test = lib[:600], lib[600:640]
+    nets = [CNNRegressor(recipe='large', epochs=6, seed=s).fit(train) for s in range(3)]
+    a = attribute(nets[0], test, train, steps=1, quiet=True)
+    near = lambda t, x: t[(t.low<x)&(t.high>x)]
+    true = near(v.verdicts(nets, test, train, a, pd.DataFrame(dict(wavenumber=g, strength=peak)), n_test=20, most=6, quiet=True), 2150)
+    assert (true.verdict=='holds').any(), true.T
+    i, j = np.searchsorted(g, [3795, 3845])
+    a.values[:, i:j] += .1*np.linspace(-1, 1, len(a))[np.argsort(np.argsort(a.predicted)), None]
+    false = near(v.verdicts(nets, test, train, a, n_test=20, most=4, quiet=True), 3820)
+    assert len(false) and (false.verdict=='does not hold').all() and (false.deletion=='does not hold').all()
+
+@pytest.mark.parametrize('through', ['snv', 'absorbance'])
+def test_methods_agree_on_a_network(sample, through):
+    from mirzai.learner import CNNRegressor
+    lib = sample.select('kex'); m = CNNRegressor(nets=1, epochs=3).fit(lib[:200])
+    ways = {k: attribute(m, lib[200:206], lib[:200], method=k, through=through, steps=s, quiet=True) for k,s in (('shap', 4), ('gradientshap', 400))}
+    ways['deeplift'] = attribute(m, lib[200:206], lib[:200], method='deeplift', through=through, quiet=True)
+    r = [np.corrcoef(x, y)[0, 1] for x,y in zip(ways['shap'].values, ways['gradientshap'].values)]
+    assert np.median(r)>.95 and ways['shap'].through==through and (through=='absorbance' or ways['deeplift'].completeness_error()<.01)
+    again = attribute(m, lib[200:206], lib[:200], through=through, quiet=True)
+    np.testing.assert_array_equal(again.values, ways['shap'].values)
+
+def test_groups_keep_missing_and_cut_numbers():
+    a = picture(TRUE)
+    a.properties = pd.DataFrame({'order': ['a', 'b', None, 'b']*20, 'depth': np.arange(80.)})
+    assert list(a.mean_by('order').index)==['a', 'b', 'missing'] and len(a.mean_by('depth'))==4
+    assert np.allclose(a.mean_by('order').loc['a'], a.values[::4].mean(0)) and len(a.alike('order'))==3
+    with pytest.raises(MirzaiError, match='no such property'): a.mean_by('colour')
+
+@pytest.fixture(scope='module')
+def made(tmp_path_factory):
+    "A synthetic table with its truth, and two models with seeds"
+    from mirzai.cli import main
+    d = tmp_path_factory.mktemp('explain')
+    for line in (f'data synthetic --n 700 --out {d}/syn.parquet', f'train {d}/syn.parquet --model plsr --seeds 3 --jobs 1 --out {d}/plsr',
+                 f'train {d}/syn.parquet --model gpr --out {d}/gpr'): assert main(line.split())==0
+    return d
+
+def test_explain(mirzai, made, tmp_path):
+    code, out, err = mirzai('explain', made/'plsr', made/'syn.parquet', '--beside', made/'plsr', '--by', 'order,depth', '--most', 150, '--out', tmp_path/'e')
+    assert code==0, err
+    assert re.search(r'150 predictions explained; \d+ of \d+ important bands hold', out) and 'AUROC' in out and 'VIP' in out
+    t = pd.read_csv(tmp_path/'e'/'bands.csv')
+    assert list(t.columns[:4])==['low', 'high', 'assignment', 'importance'] and set(v.TESTS)<=set(t) and (t.drivers!='not tested').all()
+    assert set(t.verdict)<={'holds', 'does not hold', 'not tested'} and (t.high>t.low).all()
+    page = (tmp_path/'e'/'report.html').read_text()
+    assert 'SYNTHETIC' in page and 'Flat response' in page and '<script' not in page and not re.search(r'(src|href)="(?!data:)', page)
+    assert {'bands.svg', 'by_order.svg', 'by_depth.svg', 'response.svg', 'richest.svg'}<={f.name for f in (tmp_path/'e'/'figures').iterdir()}
+    s = pd.read_csv(tmp_path/'e'/'samples.csv', index_col='id')
+    assert len(s)==150 and s.predicted.between(.01, 50).all()
+    assert mirzai('explain', made/'plsr', made/'syn.parquet', '--most', 40, '--out', tmp_path/'e')[0]==0    # its own folder is replaced
+    (tmp_path/'e'/'thesis.txt').write_text('mine')
+    assert mirzai('explain', made/'plsr', made/'syn.parquet', '--most', 40, '--out', tmp_path/'e')[0]==2
+
+def test_one_model_can_not_hold(mirzai, made, sample, tmp_path):
+    write_library(sample[:60], tmp_path/'s.csv')
+    assert mirzai('train', tmp_path/'s.csv', '--model', 'gpr', '--out', tmp_path/'m')[0]==0
+    code, out, err = mirzai('explain', tmp_path/'m', tmp_path/'s.csv', '--most', 8, '--out', tmp_path/'e')
+    assert code==0, err
+    t = pd.read_csv(tmp_path/'e'/'bands.csv')
+    assert set(t.agreement)=={'not tested'} and 'holds' not in set(t.verdict) and 'has been tested against models of other seeds' in re.sub(r'\s+', ' ', (tmp_path/'e'/'report.html').read_text())
+
+def test_pairs_before_and_after(mirzai, made, tmp_path):
+    field = synthetic_library(40, 9); field.properties.index = [f'f{i}' for i in range(40)]
+    write_library(field, tmp_path/'before.csv'); write_library(rescanned(field, .5), tmp_path/'after.csv')
+    code, out, err = mirzai('explain', made/'plsr', tmp_path/'before.csv', '--before', tmp_path/'before.csv', '--after', tmp_path/'after.csv', '--out', tmp_path/'e')
+    assert code==0, err
+    r = pd.read_csv(tmp_path/'e'/'response.csv')
+    assert len(r)==40 and np.allclose(r.after-r.before, .5, atol=1e-3) and abs(r.seen.mean())<.1
+
+@pytest.mark.parametrize('args,says', [
+    (['--before', 'a.csv'], '--before and --after go together'), (['--drivers', 'nowhere.csv'], 'nowhere.csv: no table of drivers'),
+    (['--by', 'colour'], "group by 'colour': no such property"), (['--beside', 'nowhere'], 'nowhere: not a model folder'), (['--most', '0'], 'not a whole number')])
+def test_mistakes(mirzai, made, tmp_path, args, says):
+    code, out, err = mirzai('explain', made/'plsr', made/'syn.parquet', '--most', 20, *args, '--out', tmp_path/'e')
+    assert code==2 and says in err and 'Traceback' not in err and not (tmp_path/'e').exists()
+
+def test_bad_drivers(mirzai, made, tmp_path):
+    (tmp_path/'d.csv').write_text('wavenumber,power\n1000,x\n')
+    code, out, err = mirzai('explain', made/'plsr', made/'syn.parquet', '--most', 20, '--drivers', tmp_path/'d.csv', '--out', tmp_path/'e')
+    assert code==2 and 'no table of drivers' in err
+
+def test_a_changed_seed_is_refused(mirzai, made, tmp_path):
+    import shutil
+    shutil.copytree(made/'plsr', tmp_path/'m')
+    raw = bytearray((tmp_path/'m'/'seed-1'/'weights.safetensors').read_bytes()); raw[-9] ^= 1
+    (tmp_path/'m'/'seed-1'/'weights.safetensors').write_bytes(raw)
+    code, out, err = mirzai('explain', tmp_path/'m', made/'syn.parquet', '--most', 20, '--out', tmp_path/'e')
+    assert code==2 and 'seed-1' in err and 'fingerprint differs' in err
+
+def test_mistakes_in_python(sample):
+    lib = sample.select('kex'); m = PLSR(5).fit(lib)
+    with pytest.raises(MirzaiError, match='through='): attribute(m, lib[:5], lib, through='fog')
+    with pytest.raises(MirzaiError, match="method 'linear'"): attribute(m, lib[:5], lib, method='linear', through='absorbance')
+    with pytest.raises(MirzaiError, match='needs a network'): attribute(m, lib[:5], lib, method='deeplift')
+    with pytest.raises(MirzaiError, match='cannot be explained'): differentiable(object())
+    bad = SpectralLibrary(np.full((2, len(lib.wavenumbers)), np.nan), lib.wavenumbers)
+    with pytest.raises(MirzaiError, match='missing or infinite'): attribute(m, bad, lib)

@@ -1,0 +1,347 @@
+"Instrument files: written byte by byte, read back, damaged in a thousand ways, read in folders"
+import io, os, signal, struct, sys, time, warnings
+import numpy as np, pandas as pd, pytest
+from pathlib import Path
+from mirzai.library import MirzaiError
+from mirzai.instruments import (instrument_files, read_instrument, read_instruments, sample_name, write_jcamp,
+                                MAX_POINTS)
+from mirzai.loading import write_library
+
+CODES = dict(ab=(3, 3, 4), refl=(3, 3, 12), sc=(3, 1, 1), ig=(3, 1, 2))
+
+def opus(w, blocks, fxv=None, npt=None, dxu=b'WN\0\0', csf=1., derivative=0, extra=()):
+    "An OPUS file: `blocks` are (kind, values); `extra` are (type code, bytes) as they come"
+    body,entries = b'',[]
+    def add(code, data):
+        nonlocal body
+        entries.append((code, len(data)//4, 504+len(body))); body += data
+    item = lambda k,t,v: struct.pack('<4s2h', k, t, len(v)//2)+v
+    f8,i4 = lambda v: struct.pack('<d', v), lambda v: struct.pack('<i', v)
+    for kind,y in blocks:
+        a,b,c = CODES[kind]
+        code,y = a|b<<2|c<<10|derivative<<17, np.asarray(y, '<f4')
+        add(code, y.tobytes())
+        add(code|1<<4, b''.join([item(b'DPF\0', 0, i4(1)), item(b'NPT\0', 0, i4(len(y) if npt is None else npt)),
+            item(b'FXV\0', 1, f8(w[0] if fxv is None else fxv)), item(b'LXV\0', 1, f8(w[-1])),
+            item(b'CSF\0', 1, f8(csf)), item(b'MXY\0', 1, f8(csf*float(y.max()))), item(b'MNY\0', 1, f8(csf*float(y.min()))),
+            item(b'DXU\0', 3, dxu), b'END\0\0\0\0\0']))
+    for code,data in extra: add(code, data)
+    entries.insert(0, (13<<10, 3*(len(entries)+1), 24))
+    head = b'\n\n\xfe\xfe'+struct.pack('<d3i', 920622., 24, 40, len(entries))
+    return (head+b''.join(struct.pack('<3i', *e) for e in entries)).ljust(504, b'\0')+body
+
+def spa(w, y, code=17, xcode=1, n=None):
+    entry = lambda key,at,size: struct.pack('<BxII6x', key, at, size)
+    table = entry(1, 0, 0)+entry(2, 400, 32)+entry(3, 512, 4*len(y))
+    head = struct.pack('<IIIIff', 1, len(y) if n is None else n, xcode, code, w[0], w[-1])
+    return ((b'Spectral Data File'.ljust(288, b'\0')+table).ljust(400, b'\0')+head).ljust(512, b'\0') \
+        +np.asarray(y, '<f4').tobytes()
+
+def affn(w, y, yunits='ABSORBANCE', more=''):
+    lines = [f'##TITLE=a soil\n##JCAMP-DX=4.24 $$ by hand\n##DATA TYPE=INFRARED SPECTRUM\n##X-UNITS=1/CM\n##YUnits= {yunits}\n'
+             f'##FIRSTX={w[0]:.6f}\n##LASTX={w[-1]:.6f}\n##NPOINTS={len(w)}\n##XFACTOR=1\n##YFACTOR=1.0E-06\n{more}'
+             '##XYDATA= (X++(Y..Y))']
+    y = np.round(np.asarray(y, float)*1e6).astype(int)
+    lines += [f'{w[i]:.3f}'+''.join(f'{v:+d}' for v in y[i:i+7]) for i in range(0, len(w), 7)]
+    return ('\n'.join(lines)+'\n##END=\n').encode()
+
+def xypoints(w, y):
+    head = (f'##TITLE=pairs\n##XUNITS=1/CM\n##YUNITS=ABSORBANCE\n##FIRSTX={w[0]}\n##LASTX={w[-1]}\n'
+            f'##NPOINTS={len(w)}\n##XYPOINTS=(XY..XY)\n')
+    return (head+'\n'.join(f'{a:.4f}, {b:.8f}' for a,b in zip(w, y))+'\n##END=\n').encode()
+
+def squeezed(w, y):
+    "DIF form: first value of a line in SQZ, then differences; each line begins with the last value of the one before"
+    y = np.round(np.asarray(y, float)*1e6).astype(int)
+    sqz = lambda v: ('@ABCDEFGHI' if v>=0 else '@abcdefghi')[int(str(abs(v))[0])]+str(abs(v))[1:]
+    dif = lambda v: ('%JKLMNOPQR' if v>=0 else '%jklmnopqr')[int(str(abs(v))[0])]+str(abs(v))[1:]
+    lines = [f'##TITLE=DIF\n##XUNITS=1/CM\n##YUNITS=ABSORBANCE\n##FIRSTX={w[0]}\n##LASTX={w[-1]}\n##NPOINTS={len(w)}\n'
+             '##YFACTOR=0.000001\n##XYDATA=(X++(Y..Y))']
+    for i in range(0, len(y), 8):
+        j = max(i-1, 0)
+        lines.append(f'{w[j]:.0f}'+sqz(y[j])+''.join(dif(d) for d in np.diff(y[j:i+8])))
+    return ('\n'.join(lines)+'\n##END=\n').encode()
+
+WRITERS = {'OPUS': ('0', lambda w, y: opus(w, [('ab', y)])), 'OMNIC': ('spa', spa), 'JCAMP-DX': ('dx', affn)}
+
+@pytest.fixture(scope='module')
+def soils():
+    "Descending wavenumbers and twelve real spectra along them"
+    from mirzai.loading import load_sample
+    lib = load_sample()
+    return lib.wavenumbers[::-1].copy(), lib.spectra[:12, ::-1].copy()
+
+def put(folder, name, data):
+    (f := folder/name).write_bytes(data)
+    return f
+
+def quiet(f, *args, **kw):
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        return f(*args, **kw)
+
+def said(f, *args, **kw):
+    with warnings.catch_warnings(record=True) as w:
+        warnings.simplefilter('always'); out = f(*args, **kw)
+    return out, [str(m.message) for m in w]
+
+def refuses(f, *words, **kw):
+    with pytest.raises(MirzaiError) as e: quiet(read_instrument, f, **kw)
+    line = str(e.value)
+    assert '\n' not in line and Path(f).name in line, line
+    for word in words: assert word in line, (word, line)
+
+@pytest.mark.parametrize('kind', WRITERS)
+def test_round_trip(soils, tmp_path, kind):
+    (w,X),(ext,write) = soils,WRITERS[kind]
+    for grid,y in ((w, X[3]), (w[::-1], X[3, ::-1])):      # falling and rising
+        got,warned = said(read_instrument, put(tmp_path, f'B12.{ext}', write(grid, y)))
+        assert not warned
+        assert list(got.ids)==['B12'] and got.properties.instrument.iloc[0]==kind and len(got)==1
+        assert np.abs(got.wavenumbers-w[::-1]).max()<1e-3
+        assert np.abs(got.spectra[0]-X[3, ::-1]).max()<1e-5
+
+@pytest.mark.parametrize('write', [xypoints, squeezed, lambda w, y: affn(w, y).replace(b'\n', b'\r\n'),
+                                   lambda w, y: b'\xef\xbb\xbf'+affn(w, y)])
+def test_jcamp_forms(soils, tmp_path, write):
+    w,X = soils
+    got = read_instrument(put(tmp_path, 'a.jdx', write(w, X[0])))
+    assert np.abs(got.spectra[0]-X[0, ::-1]).max()<1e-5
+
+def test_jcamp_repeats(soils, tmp_path):
+    "A letter from S to s repeats what is before it: in differences, in squeezed and in plain values, ten times and more"
+    head = '##TITLE=r\n##XUNITS=1/CM\n##YUNITS=ABSORBANCE\n##FIRSTX=600\n##LASTX=620\n##NPOINTS=21\n##YFACTOR=0.01\n##XYDATA=(X++(Y..Y))\n'
+    read = lambda name, body: read_instrument(put(tmp_path, name, (head+body+'##END=\n').encode())).spectra[0]
+    assert np.allclose(read('d.dx', '600A00J0T%S8\n620A20\n'), [1, 1.1, 1.2]+[1.2]*18)
+    assert np.allclose(read('s.dx', '600A00TA10S9\n'), [1, 1]+[1.1]*19)
+    assert np.allclose(read('p.dx', '600+100T+110S9\n'), [1, 1]+[1.1]*19)
+    refuses(put(tmp_path, 'z.dx', (head+'600A00s99999s99999\n'*20+'##END=\n').encode()), 'too much text')
+
+def test_jcamp_of_an_instrument(tmp_path):
+    "The beginning of dupdec1.jdx (Perkin-Elmer 1605; public domain, R. Lancashire's test data), whose lines check each other"
+    f = put(tmp_path, 'dupdec1.jdx', b"""##TITLE= dupdec1.jdx
+##JCAMP-DX= 4.24     $$ from PE 1605 FTIR
+##DATA TYPE= INFRARED SPECTRUM
+##INSTRUMENT PARAMETERS= 
+X: 4400.00,450.00 cm-1; 0.01,87.100 %T          97/01/01 13:24
+   16 scans; mode ratio; resol 2.00 cm-1; apod strong
+##DATA PROCESSING= 
+##XUNITS= 1/CM
+##YUNITS= TRANSMITTANCE
+##XFACTOR= 1.
+##YFACTOR= 0.01
+##FIRSTX= 4400.
+##LASTX= 4324.
+##NPOINTS= 77
+##XYDATA= (X++(Y..Y))
+4400H225J3RJ1MmRj2rK0k9TJ5J0k7l9k2j6k1KJl4k6oj3j2Jk6m2k1j3k4j2j1l0k6J6
+4364G832PjJ6k8l4J2J9k3mJ4j4MPqJ4RK1L6jmj5qJ1QJ2Qj4j2nRK2J0J8qk2OJ6mRJ2
+4324G927
+##END=
+""")
+    refuses(f, 'values up to', 'unit percent')
+    got = quiet(read_instrument, f, 'percent')
+    assert np.allclose(got.wavenumbers, np.arange(4324, 4401))
+    assert np.allclose(100*10**-got.spectra[0][[-1, -2, 36+4, 0]], [82.25, 82.38, 78.32, 79.27], atol=1e-3)
+
+def test_soilspecdata_agrees(soils, tmp_path):
+    from soilspecdata.readers import read_spa
+    f = put(tmp_path, 'a.spa', spa(*[soils[0], soils[1][0]]))
+    w,y,_ = read_spa(f)
+    assert np.array_equal(read_instrument(f).spectra[0], y.astype(np.float32))
+
+def test_brukeropus_agrees(soils, tmp_path):
+    "Our guarded way through brukeropus gives what its own front door gives"
+    from brukeropus import read_opus
+    f = put(tmp_path, 'a.0', opus(soils[0], [('ab', soils[1][0]), ('sc', soils[1][1]), ('ab', soils[1][2])]))
+    d = read_opus(str(f)).a
+    got = quiet(read_instrument, f)
+    assert np.array_equal(got.spectra[0], d.y[::-1].astype(np.float32)) and np.allclose(got.wavenumbers, d.wn[::-1])
+
+def test_units(soils, tmp_path):
+    w,X = soils; R = 10**-X[0]; A = X[0, ::-1]
+    same = lambda f, **kw: np.abs(quiet(read_instrument, f, **kw).spectra[0]-A).max()<1e-5
+    assert same(put(tmp_path, 'a.spa', spa(w, 100*R, 11))) and same(put(tmp_path, 'b.spa', spa(w, 100*R, 16)))
+    assert same(put(tmp_path, 'c.spa', spa(w, X[0], 12)))
+    assert same(put(tmp_path, 'a.dx', affn(w, R, 'TRANSMITTANCE'))) and same(put(tmp_path, 'b.dx', affn(w, 100*R, '% reflectance')))
+    f = put(tmp_path, 'c.dx', affn(w, 100*R, 'TRANSMITTANCE'))
+    refuses(f, 'unit percent'); assert same(f, unit='percent')
+    f = put(tmp_path, 'd.dx', affn(w, 100*R, 'ARBITRARY UNITS'))
+    refuses(f, 'cannot be absorbance'); assert same(f, unit='percent')
+    f = put(tmp_path, 'r.0', opus(w, [('refl', R)]))
+    refuses(f, 'reflectance', 'export absorbance'); assert same(f, unit='reflectance')
+    refuses(put(tmp_path, 'a.0', opus(w, [('ab', X[0])])), 'says absorbance', unit='percent')
+    with pytest.raises(MirzaiError, match='not known'): read_instrument(f, 'furlong')
+
+def test_opus_blocks(soils, tmp_path):
+    w,X = soils
+    refuses(put(tmp_path, 's.0', opus(w, [('sc', X[0]), ('ig', X[1])])), 'sample spectrum', 'interferogram', 'export absorbance')
+    refuses(put(tmp_path, 'd.0', opus(w, [('ab', X[0])], derivative=1)), 'first derivative')
+    got,warned = said(read_instrument, put(tmp_path, 't.1', opus(w, [('ab', X[0]), ('sc', X[1]), ('ab', X[2])])))
+    assert np.array_equal(got.spectra[0], X[2, ::-1]) and len(warned)==1 and 'stored last' in warned[0]
+    got = read_instrument(put(tmp_path, 'c.17', opus(w, [('ab', X[0]/2)], csf=2.)))
+    assert np.allclose(got.spectra[0], X[0, ::-1])
+    refuses(put(tmp_path, 'p.0', opus(w, [('ab', X[0])], dxu=b'PNT\0')), 'damaged')
+    refuses(put(tmp_path, 'n.0', opus(w, [('ab', X[0])], npt=-5))); refuses(put(tmp_path, 'n.0', opus(w, [('ab', X[0])], npt=2**31-1)))
+
+def test_opus_traps(soils, tmp_path):
+    "A parameter that points back to itself; a report, a series and a history that ask for the moon: never parsed"
+    w,X = soils
+    back = struct.pack('<4s2h', b'NPT\0', 0, -4)+bytes(16)
+    f = put(tmp_path, 'loop.0', opus(w, [('ab', X[0])]).replace(struct.pack('<4s2h', b'NPT\0', 0, 2), back[:8]))
+    start = time.monotonic(); refuses(f, 'no complete absorbance'); assert time.monotonic()-start<2
+    moon = struct.pack('<6i', 0, 2**31-1, 32, 2**30, 2**30, 2**30)+bytes(64)
+    extra = [(3<<2|4<<10|2<<19, moon), (2<<19, bytes(12)+back), (5<<19, b'\xff'*64), (2<<4, back)]
+    got = read_instrument(put(tmp_path, 'moon.0', opus(w, [('ab', X[0])], extra=extra)))
+    assert np.array_equal(got.spectra[0], X[0, ::-1]) and time.monotonic()-start<4
+
+def test_jcamp_traps(soils, tmp_path):
+    w,X = soils; good = affn(w, X[0]); start = time.monotonic()
+    refuses(put(tmp_path, 'n.dx', good.replace(b'NPOINTS=1701', b'NPOINTS=999999999')), 'NPOINTS', str(MAX_POINTS))
+    refuses(put(tmp_path, 'm.dx', good.replace(b'NPOINTS=1701', b'NPOINTS=1700')), 'of 1700 values')
+    refuses(put(tmp_path, 'u.dx', good.replace(b'1/CM', b'MICROMETERS')), 'export in 1/CM')
+    for u in ('KUBELKA-MUNK', '% ABSORPTION', 'LOG REFLECTANCE', 'FIRST DERIVATIVE'):
+        refuses(put(tmp_path, 'k.dx', affn(w, X[0], u)), 'export absorbance')
+    refuses(put(tmp_path, 'b.dx', affn(w, X[0], '(micromol/mol)-1m-1 (base 10)')), 'micromol', 'which unit')
+    refuses(put(tmp_path, 'two.dx', good.replace(b'##END=', b'##XYDATA=(X++(Y..Y))\n600 1 2 3\n##END=')), 'several spectra')
+    refuses(put(tmp_path, 'h.dx', b'##TITLE=nothing\n##END=\n'), 'no XYDATA')
+    refuses(put(tmp_path, 'z.dx', good.replace(b'##XYDATA= (X++(Y..Y))\n', b'##XYDATA=(X++(Y..Y))\n600'+b'J1Z99999'*90+b'\n')), 'too much text')
+    refuses(put(tmp_path, 'i.dx', good.replace(b'FIRSTX=4000', b'FIRSTX=inf')), 'damaged')
+    long = b'##TITLE=' + b'\n x'*300_000+b'\n'                  # jcamp alone would copy this text a third of a million times
+    assert np.abs(read_instrument(put(tmp_path, 'l.dx', long+good)).spectra[0]-X[0, ::-1]).max()<1e-5
+    assert time.monotonic()-start<10
+
+def test_spa_traps(soils, tmp_path):
+    w,X = soils
+    refuses(put(tmp_path, 'n.spa', spa(w, X[0], n=2**32-1)), 'cut short'); refuses(put(tmp_path, 'c.spa', spa(w, X[0])[:-1]), 'cut short')
+    refuses(put(tmp_path, 'i.spa', spa(w, X[0], 22)), 'interferogram'); refuses(put(tmp_path, 'x.spa', spa(w, X[0], xcode=3)), 'x axis')
+    refuses(put(tmp_path, 'o.spa', spa(w, X[0], n=3)), 'at least ten')
+
+def test_other_files(tmp_path, soils):
+    refuses(tmp_path/'no.0', 'no such file'); refuses(put(tmp_path, 'e.0', b''), 'not OPUS'); refuses(tmp_path, 'not a file')
+    refuses(put(tmp_path, 'p.spa', b'\x89PNG'+bytes(999)), 'not OPUS, OMNIC .spa or JCAMP-DX')
+    os.mkfifo(tmp_path/'pipe.0'); refuses(tmp_path/'pipe.0', 'not a file')
+    with open(tmp_path/'big.0', 'wb') as f: f.truncate(65<<20)
+    refuses(tmp_path/'big.0', 'more than 64 MB')
+
+@pytest.mark.parametrize('kind,package', [('OPUS', 'brukeropus'), ('JCAMP-DX', 'jcamp')])
+def test_missing_package(soils, tmp_path, monkeypatch, kind, package):
+    for m in [m for m in sys.modules if m.split('.')[0]==package]: monkeypatch.delitem(sys.modules, m)
+    monkeypatch.setitem(sys.modules, package, None)
+    ext,write = WRITERS[kind]
+    refuses(put(tmp_path, f'a.{ext}', write(soils[0], soils[1][0])), "pip install 'mirzai[instruments]'")
+
+def mutate(data, rng):
+    "Cut, flip bytes or one bit, replace a length, leave out, repeat"
+    b,how = bytearray(data),rng.integers(7)
+    if how==0: return bytes(b[:rng.integers(len(b))])
+    if how==6: b[rng.integers(len(b))] ^= 1<<rng.integers(8); return bytes(b)
+    top = len(b) if how<3 else min(len(b), 1200)          # headers are the interesting part
+    if how in (1, 3):
+        for i in rng.integers(0, top, rng.integers(1, 30)): b[i] = rng.integers(256)
+    elif how in (2, 4):
+        i = int(rng.integers(0, top-4))
+        b[i:i+4] = struct.pack('<I', int(rng.choice([0, 1, 2, 255, 65535, 2**31-1, 2**31, 2**32-4, 2**32-1, int(rng.integers(2**32))])))
+    else:
+        i,j = sorted(int(v) for v in rng.integers(0, top, 2))
+        b[i:j] = b'' if rng.random()<.5 else bytes(b[i:j])*2
+    return bytes(b)
+
+class Hang(BaseException): pass
+
+@pytest.mark.parametrize('name,write', [('a.0', WRITERS['OPUS'][1]), ('two.0', lambda w, y: opus(w, [('ab', y), ('sc', y), ('ab', y)])),
+                                        ('a.spa', spa), ('a.dx', affn), ('pairs.dx', xypoints), ('dif.dx', squeezed)])
+def test_damaged(soils, tmp_path, name, write, capsys):
+    "Each of 300 damaged files ends in a spectrum or a MirzaiError within 5 s"
+    w,X = soils; good = write(w[::10], X[0, ::10]); f = tmp_path/name
+    def alarm(*_): raise Hang(f'{name} took over 5 s')
+    old = signal.signal(signal.SIGALRM, alarm); rng = np.random.default_rng(1); n = 0
+    try:
+        for _ in range(int(os.environ.get('MIRZAI_FUZZ', 300))):
+            data = mutate(good, rng); f.write_bytes(data); signal.alarm(5)
+            try:
+                got = quiet(read_instrument, f); n += 1
+                assert got.spectra.shape==(1, len(got.wavenumbers)) and len(got.wavenumbers)>=10
+                assert (np.diff(got.wavenumbers)>0).all() and not (np.abs(got.spectra)>10).any()
+            except MirzaiError as e: assert '\n' not in str(e) and len(str(e))<400, e
+            finally: signal.alarm(0)
+    finally: signal.signal(signal.SIGALRM, old)
+    assert n>2                                               # some damage leaves a spectrum readable
+    assert capsys.readouterr().out==''                       # the libraries' own chatter does not leak
+
+def test_folder(soils, tmp_path):
+    w,X = soils; rng = np.random.default_rng(0); day = tmp_path/'day'; (day/'more').mkdir(parents=True)
+    for i in range(3):
+        for k in range(2): put(day, f's{i}.{k}', opus(w, [('ab', X[i]+(-1)**k*.01)]))
+    put(day, 's0_bad.0', b'\n\n\xfe\xfe'+bytes(9)); put(day, 'notes.txt', b'x'); put(day, '.hidden.0', b'x')
+    put(day/'more', 's1.spa', spa(w, X[3])); put(day/'more', 's5-2.dx', affn(w, X[5])); put(day/'more', 's5-3.dx', affn(w, X[5]))
+    (day/'more'/'up').symlink_to(day); (day/'twice.0').symlink_to(day/'s2.0')
+    got,warned = said(read_instruments, day)
+    assert list(got.ids)==['s0', 'day/s1', 's2', 'more/s1', 's5']
+    assert got.properties.replicates.tolist()==[2, 2, 2, 1, 2]
+    assert np.allclose(got.properties.replicate_sd.iloc[:3], .02/2**.5, atol=1e-5) and np.isnan(got.properties.replicate_sd.iloc[3])
+    assert np.abs(got.spectra-X[[0, 1, 2, 3, 5]][:, ::-1]).max()<1e-5
+    assert len(warned)==1 and '1 of 10 files' in warned[0] and 's0_bad.0' in warned[0], warned
+    assert sum(got.dropped.values())==2 and got.dropped['other kind of file']==1
+    assert got.properties.instrument.tolist()==['OPUS', 'OPUS', 'OPUS', 'OMNIC', 'JCAMP-DX']
+    each = quiet(read_instruments, day, replicate=False)
+    assert len(each)==9 and each.properties.index.is_unique
+    with pytest.raises(MirzaiError, match='s0_bad'): read_instruments(day, on_error='raise')
+    with pytest.raises(MirzaiError, match='none of 1 files'): quiet(read_instruments, day/'s0_bad.0')
+    (tmp_path/'empty').mkdir()
+    with pytest.raises(MirzaiError, match='no instrument files'): read_instruments(tmp_path/'empty')
+    with pytest.raises(MirzaiError, match='no such file'): read_instruments(tmp_path/'nowhere.0')
+    with pytest.raises(MirzaiError, match='report'): read_instruments(day, on_error='ignore')
+
+def test_one_grid(soils, tmp_path):
+    w,X = soils; fine = np.arange(4001.5, 598.6, -1.93)
+    at = lambda y, g: np.interp(g, w[::-1], y[::-1])
+    files = [put(tmp_path, 'a.0', opus(w, [('ab', X[0])])), put(tmp_path, 'b.spa', spa(fine, at(X[0], fine))),
+             put(tmp_path, 'c.dx', affn(w[:1200], X[1][:1200]))]
+    got,warned = said(read_instruments, files)
+    assert len(got)==2 and np.abs(got.spectra[1]-got.spectra[0]).max()<.02 and np.array_equal(got.wavenumbers, w[::-1])
+    assert 'c.dx (covers 1602 to 4000' in warned[0]
+
+def test_tables_beside_files(soils, sample, tmp_path):
+    write_library(sample[:4], tmp_path/'old.csv'); write_library(sample[4:8], tmp_path/'old.parquet')
+    put(tmp_path, 'new.0', opus(soils[0], [('ab', soils[1][0])]))
+    got = read_instruments(tmp_path)
+    assert len(got)==9 and got.properties.kex.notna().sum()==8 and np.isnan(got.properties.kex['new'])
+    assert list(got.by_id(sample.ids[:8]).ids)==list(sample.ids[:8])
+    assert np.array_equal(got.by_id(sample.ids[:8]).spectra, sample[:8].spectra)
+
+def test_different_soils_are_not_quietly_averaged(soils, tmp_path):
+    "field-1 ... field-9 look like replicates of 'field'"
+    w,X = soils
+    for i in range(9): put(tmp_path, f'field-{i+1}.0', opus(w, [('ab', X[i])]))
+    got,warned = said(read_instruments, tmp_path)
+    assert len(got)==1 and 'are they one soil' in warned[0]
+    assert len(read_instruments(tmp_path, replicate=False))==9
+
+@pytest.mark.parametrize('name,sample', [('B.0', 'B'), ('B_1.0', 'B'), ('B-2.dx', 'B'), ('B (3).spa', 'B'), ('B_rep1.0', 'B'), ('B.1.dx', 'B'),
+                                         ('B_012.0', 'B_012'), ('B_123.0', 'B_123'), ('B7.0', 'B7'), ('B_1_2.0', 'B_1'), ('2.0', '2'), ('corner1.0', 'corner1')])
+def test_sample_name(name, sample): assert sample_name(name)==sample
+
+def test_write_jcamp(soils, tmp_path):
+    w,X = soils
+    write_jcamp(tmp_path/'a.jdx', w, X[0]-.3)
+    assert np.abs(read_instrument(tmp_path/'a.jdx').spectra[0]-(X[0]-.3)[::-1]).max()<1e-6
+    with pytest.raises(MirzaiError, match='evenly spaced'): write_jcamp(tmp_path/'b.jdx', w**2, X[0])
+    assert not (tmp_path/'b.jdx').exists()
+
+def test_thousand_files(soils, tmp_path):
+    w,X = soils; data = opus(w, [('ab', X[0])])
+    for i in range(1000): put(tmp_path, f'soil{i:04}.0', data if i!=500 else data[:700])
+    start = time.monotonic(); got,warned = said(read_instruments, tmp_path)
+    assert len(got)==999 and '1 of 1000' in warned[0] and 'soil0500.0' in warned[0]
+    assert time.monotonic()-start<20
+
+@pytest.mark.skipif(not os.environ.get('MIRZAI_FIXTURES'), reason='MIRZAI_FIXTURES names no folder of real files')
+def test_real_files():
+    "Every real file is read, or refused in one line"
+    files,_ = instrument_files(os.environ['MIRZAI_FIXTURES']); read = 0
+    for f in files:
+        try: got = quiet(read_instruments, f)
+        except MirzaiError as e: assert '\n' not in str(e); print(e)
+        else: read += 1; assert np.isfinite(got.spectra).any() and got.wavenumbers[0]>0
+    assert read, 'none of the real files could be read'
