@@ -17,5 +17,6 @@ from mirzai.attribution import *
 from mirzai.bands import *
 from mirzai.verdicts import *
 from mirzai.response import *
+from mirzai.uncertainty import Calibration, calibrate, said
 from mirzai.predictor import *
 from mirzai.report import *
