@@ -6,7 +6,7 @@
 __all__ = ['CLAIMS', 'r2', 'size', 'make_reading', 'explained', 'table', 'source', 'found', 'figure_drivers', 'claims',
            'figure_explained', 'figure_orders', 'summary']
 
-# %% ../../nbs/paper/08b_reading.ipynb #e19a195f
+# %% ../../nbs/paper/08b_reading.ipynb #3f7db852
 import numpy as np, pandas as pd
 from joblib import Parallel, delayed
 from pathlib import Path
@@ -21,7 +21,7 @@ from ..verdicts import (FEATURE, SHARE, TESTS, auroc, drivers_found, in_doubt, i
                              randomised, seen_by, verdicts)
 from .runs import PaperRuns, paper_axes, published, signed, styled
 
-# %% ../../nbs/paper/08b_reading.ipynb #9ed2ff18
+# %% ../../nbs/paper/08b_reading.ipynb #ccea3975
 def _learn(train, recipe, seed, epochs): # runs in a process of its own
     train = train[np.arange(len(train))]   # what comes mapped from another process cannot be written to
     m = CNNRegressor(recipe=recipe, seed=seed, epochs=epochs).fit(train)
@@ -33,7 +33,7 @@ def _networks(tasks, epochs, jobs)->list: # of (library, recipe, seed)
     in_parallel = Parallel(n_jobs=jobs or -1, inner_max_num_threads=1, backend='loky')
     return in_parallel(delayed(_learn)(*t, epochs) for t in tasks)
 
-# %% ../../nbs/paper/08b_reading.ipynb #10e8626c
+# %% ../../nbs/paper/08b_reading.ipynb #c61eca1e
 def _each_order(lib, most):
     "Up to so many samples of each order"
     order = lib.properties.order.to_numpy()
@@ -43,7 +43,7 @@ def _part(lib, seed, share=.8):
     rows = np.random.default_rng(seed).permutation(len(lib))
     return lib[np.sort(rows[:int(share*len(lib))])]
 
-# %% ../../nbs/paper/08b_reading.ipynb #02b3cedb
+# %% ../../nbs/paper/08b_reading.ipynb #b21d4f84
 def r2(model, lib): # on the model's scale
     y = np.log10(lib.y())
     return float(1-np.mean((model.predict_scale(lib)-y)**2)/np.var(y))
@@ -52,7 +52,7 @@ def size(a:Attribution, width=FEATURE)->np.ndarray: # (p,)
     "Mean size of the contributions, smoothed over a feature's width"
     return np.abs((a.smooth(width) if width else a).values).mean(0)
 
-# %% ../../nbs/paper/08b_reading.ipynb #7b572b69
+# %% ../../nbs/paper/08b_reading.ipynb #5748a93a
 def make_reading(out, # folder of the paper's results
                  n:int=20_000, # synthetic soils to learn from
                  seeds:int=3, # networks of each recipe
@@ -73,7 +73,7 @@ def make_reading(out, # folder of the paper's results
             t.to_parquet(tmp, index=False, compression='zstd')
     return tables
 
-# %% ../../nbs/paper/08b_reading.ipynb #6cb3ec71
+# %% ../../nbs/paper/08b_reading.ipynb #15d1c0a5
 def _on_synthetic(n, seeds, epochs, each, jobs, say, tests)->dict:
     lib = synthetic_library(n, 0).select('kex')
     s = random_split(len(lib), 0)
@@ -98,7 +98,7 @@ def _on_synthetic(n, seeds, epochs, each, jobs, say, tests)->dict:
     out['explained'] = _packed(_mean_of(seen[:seeds]), 'synthetic', 'cnn')
     return out
 
-# %% ../../nbs/paper/08b_reading.ipynb #dda20fa1
+# %% ../../nbs/paper/08b_reading.ipynb #e71383ea
 def _mean_of(seen)->Attribution: # of models of different seeds, on the same samples
     mean = lambda what: np.mean([getattr(a, what) for a in seen], 0)
     return seen[0]._with(values=mean('values'), predicted=mean('predicted'), base=float(mean('base')),
@@ -117,7 +117,7 @@ def _on_sample(seeds, epochs, jobs, say, tests)->dict:
     tables['explained_sample'] = pd.concat([_packed(a, 'sample', 'cnn'), _packed(lin, 'sample', 'plsr')])
     return tables
 
-# %% ../../nbs/paper/08b_reading.ipynb #93e8fc77
+# %% ../../nbs/paper/08b_reading.ipynb #0b88fea3
 def _packed(a, library, model, k=4)->pd.DataFrame:
     "An attribution as a table, `k` points put together"
     p = len(a.wavenumbers)//k*k
@@ -139,7 +139,7 @@ def explained(runs:PaperRuns, library:str='synthetic', model:str='cnn')->Attribu
     return Attribution(v[w].to_numpy(), x[w].to_numpy(), np.array(w, float), v.predicted.to_numpy(),
                        float(v.base.iloc[0]), v.method.iloc[0], properties=v.set_index('id')[['order']])
 
-# %% ../../nbs/paper/08b_reading.ipynb #8f5f7e9b
+# %% ../../nbs/paper/08b_reading.ipynb #9496b9a2
 def table(runs:PaperRuns, name:str)->pd.DataFrame: # one of those that `make_reading` wrote
     return pd.read_parquet(runs.path/'reading'/f'{name}.parquet')
 
@@ -148,7 +148,7 @@ def source(runs:PaperRuns)->str:
     s = table(runs, 'scores').iloc[0]
     return f'SYNTHETIC library, {s.n:,} made-up soils; one random split by sample'
 
-# %% ../../nbs/paper/08b_reading.ipynb #dd4ff518
+# %% ../../nbs/paper/08b_reading.ipynb #7f73c3d6
 def _profile(model, lib, train, jump, step=8)->np.ndarray: # (p,)
     "How far predictions move when the place around each wavenumber is replaced"
     f,(z,b) = differentiable(model), seen_by(model, lib, train)
@@ -156,7 +156,7 @@ def _profile(model, lib, train, jump, step=8)->np.ndarray: # (p,)
     start,z = np.arange(0, z.shape[1]-n, step), z[np.random.default_rng(0).permutation(len(z))[:40]]
     return np.interp(np.arange(z.shape[1]), start+n//2, [moved(f, z, base, i, i+n, jump) for i in start])
 
-# %% ../../nbs/paper/08b_reading.ipynb #704697ab
+# %% ../../nbs/paper/08b_reading.ipynb #255a0d50
 def _curves(seen, lin, random, plsr, fresh, net, train, true, seeds)->dict:
     "Each measure of importance along the spectrum, and how well it finds the drivers"
     w = lin.wavenumbers
@@ -175,12 +175,12 @@ def _curves(seen, lin, random, plsr, fresh, net, train, true, seeds)->dict:
     found = pd.DataFrame(rows, columns=['measure', 'share', 'auroc', 'low', 'high'])
     return dict(auroc=found, curves=pd.DataFrame(curves).assign(wavenumber=w))
 
-# %% ../../nbs/paper/08b_reading.ipynb #4824743a
+# %% ../../nbs/paper/08b_reading.ipynb #2ff3a9cb
 def found(runs:PaperRuns, share:float=SHARE)->pd.DataFrame: # columns: auroc, low, high; a row a measure
     "How well each measure of importance finds the strongest drivers"
     return table(runs, 'auroc').query('share==@share').set_index('measure')[['auroc', 'low', 'high']]
 
-# %% ../../nbs/paper/08b_reading.ipynb #ec9b9186
+# %% ../../nbs/paper/08b_reading.ipynb #8bcb8679
 @styled
 def figure_drivers(runs:PaperRuns): # four axes
     "Importance along the spectrum by network, PLSR and VIP, over the true drivers"
@@ -194,7 +194,7 @@ def figure_drivers(runs:PaperRuns): # four axes
     spectrum_axes(axs[-1], '')
     return signed(axs, f'each at its own scale; shaded: strongest fifth of the drivers; {source(runs)}')
 
-# %% ../../nbs/paper/08b_reading.ipynb #96f2d9aa
+# %% ../../nbs/paper/08b_reading.ipynb #d6c0ffc9
 CLAIMS = pd.DataFrame([
     (3400, 3700, 'OH of clay minerals and water', ''),
     (2800, 3000, 'CH of organic matter', 'histosols gelisols andisols'),
@@ -211,7 +211,7 @@ def _all_verdicts(library, nets, plsr, lib, train, a, lin, true, tests)->pd.Data
             out.append(t.assign(library=library, model=model, bands=kind))
     return pd.concat(out, ignore_index=True)
 
-# %% ../../nbs/paper/08b_reading.ipynb #0354dfa7
+# %% ../../nbs/paper/08b_reading.ipynb #a321f986
 def claims(runs:PaperRuns)->pd.DataFrame: # a row a claim, a column a library and model
     "The verdict on each of the paper's bands"
     t = table(runs, 'verdicts').query('bands=="paper"')
@@ -220,7 +220,7 @@ def claims(runs:PaperRuns)->pd.DataFrame: # a row a claim, a column a library an
     t['said'] = t.verdict.where(failed=='', t.verdict+' ('+failed+')')
     return t.pivot(index='band', columns=['library', 'model'], values='said').loc[t.band.unique()]
 
-# %% ../../nbs/paper/08b_reading.ipynb #f7d0e413
+# %% ../../nbs/paper/08b_reading.ipynb #ad4382c8
 def _claims_by_order(seen, draws=2000)->pd.DataFrame:
     "Mean size of the band's contribution in the orders named and in the rest, and a permutation p"
     a,rows = _mean_of(seen), []
@@ -233,14 +233,14 @@ def _claims_by_order(seen, draws=2000)->pd.DataFrame:
                          elsewhere=part[~named].mean(), p=(1+(null>=gap(named)).sum())/(1+draws)))
     return pd.DataFrame(rows)
 
-# %% ../../nbs/paper/08b_reading.ipynb #242230e5
+# %% ../../nbs/paper/08b_reading.ipynb #cc22dec9
 def figure_explained(runs:PaperRuns, library:str='sample', model:str='cnn'): # two axes
     "A kept explanation with its verdicts: in colour what holds, grey the rest"
     t = table(runs, 'verdicts').query('bands=="own" and library==@library and model==@model')
     where = 'real KSSL sample, test part of one random split' if library=='sample' else source(runs)
     return explained(runs, library, model).plot_verdicts(t, title=f'{model.upper()}, {where}')
 
-# %% ../../nbs/paper/08b_reading.ipynb #af39dd64
+# %% ../../nbs/paper/08b_reading.ipynb #9dae6f00
 def figure_orders(runs:PaperRuns): # an axes an order
     "Fig. 7's job with verdicts: mean contribution by order, its mean spectrum above"
     a = explained(runs)
@@ -248,7 +248,7 @@ def figure_orders(runs:PaperRuns): # an axes an order
     return signed(a.plot_groups(doubt=in_doubt(t, a.wavenumbers)),
                   f'each at its own scale, log10 units in 8 cm⁻¹; {source(runs)}')
 
-# %% ../../nbs/paper/08b_reading.ipynb #f974bd3d
+# %% ../../nbs/paper/08b_reading.ipynb #f1ff49b5
 def _upper(c): return c.to_numpy()[np.triu_indices(len(c), 1)]
 
 def _orders(seen, draws=100)->pd.DataFrame: # columns: what, value, low, high
@@ -273,7 +273,7 @@ def _orders(seen, draws=100)->pd.DataFrame: # columns: what, value, low, high
         dict(what='median r between two halves of an order', **ends([np.median(h) for h in halves])),
         dict(what='correlation of two networks\' matrices', **ends(seeds or [np.nan]))])
 
-# %% ../../nbs/paper/08b_reading.ipynb #805c3670
+# %% ../../nbs/paper/08b_reading.ipynb #49545a45
 def _pairs(seen)->pd.DataFrame: # columns: pair, published, low, high, recurs
     "The pairs of the paper's Table 4 in each network"
     mats,rows = [a.alike('order', 1) for a in seen], []
@@ -285,7 +285,7 @@ def _pairs(seen)->pd.DataFrame: # columns: pair, published, low, high, recurs
         rows.append(dict(pair=p.row, published=p.value, low=r.min(), high=r.max(), recurs=recurs))
     return pd.DataFrame(rows, columns=['pair', 'published', 'low', 'high', 'recurs'])
 
-# %% ../../nbs/paper/08b_reading.ipynb #80efa908
+# %% ../../nbs/paper/08b_reading.ipynb #1b004b1b
 def summary(runs:PaperRuns)->pd.DataFrame: # columns: claim, verdict, why
     "A line a claim"
     t,pairs,by = claims(runs), table(runs, 'pairs'), table(runs, 'by_order')
