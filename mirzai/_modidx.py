@@ -74,7 +74,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                             'mirzai.cli._failed': ('cli.html#_failed', 'mirzai/cli.py'),
                             'mirzai.cli._faithful': ('cli.html#_faithful', 'mirzai/cli.py'),
                             'mirzai.cli._figures': ('cli.html#_figures', 'mirzai/cli.py'),
-                            'mirzai.cli._fit': ('cli.html#_fit', 'mirzai/cli.py'),
+                            'mirzai.cli._fit_on': ('cli.html#_fit_on', 'mirzai/cli.py'),
                             'mirzai.cli._grid': ('cli.html#_grid', 'mirzai/cli.py'),
                             'mirzai.cli._guarded': ('cli.html#_guarded', 'mirzai/cli.py'),
                             'mirzai.cli._in_parallel': ('cli.html#_in_parallel', 'mirzai/cli.py'),

@@ -37,7 +37,7 @@ class Attribution:
         "How far contributions and base miss the predictions"
         return float(np.median(np.abs(self.values.sum(1)-(self.predicted-self.base)))/np.std(self.predicted))
 
-# %% ../nbs/11_attribution.ipynb #2634690f
+# %% ../nbs/11_attribution.ipynb #a10cee45
 @patch
 def _with(self:Attribution, **changes):
     names = 'values spectra wavenumbers predicted base method through properties log10'.split()
@@ -50,14 +50,14 @@ def __getitem__(self:Attribution, rows)->Attribution: # slice, row numbers or ma
     return self._with(values=self.values[rows], spectra=self.spectra[rows], predicted=self.predicted[rows],
                       properties=props)
 
-# %% ../nbs/11_attribution.ipynb #5f8bd502
+# %% ../nbs/11_attribution.ipynb #e8ab7346
 @patch
 def __repr__(self:Attribution):
     seen = {'snv': 'the SNV spectrum', 'absorbance': 'the absorbance as measured'}[self.through]
     return (f'{len(self)} predictions explained from {seen} by {self.method}; completeness error '
             f'{self.completeness_error():.1%} of their spread')
 
-# %% ../nbs/11_attribution.ipynb #761eeeea
+# %% ../nbs/11_attribution.ipynb #5f4c62b4
 def _linear(model:PLSR):
     import torch
     c = torch.from_numpy(model.spectrum_coef())
@@ -66,7 +66,7 @@ def _linear(model:PLSR):
     c0 = float(model.predict_scale(flat)[0]-z[0]@c.numpy())
     return lambda z: (z.double()@c+c0).to(z.dtype)
 
-# %% ../nbs/11_attribution.ipynb #7eb011af
+# %% ../nbs/11_attribution.ipynb #2affa7b8
 def _kernels(model:GPR):
     import torch
     p,double = model.train_.shape[1], lambda a: torch.from_numpy(np.asarray(a, dtype=np.float64))
@@ -85,7 +85,7 @@ def _kernels(model:GPR):
         return (K@alpha*model.sd_+model.mean_)[:, None]
     return f
 
-# %% ../nbs/11_attribution.ipynb #65392fd4
+# %% ../nbs/11_attribution.ipynb #a4b59d16
 def differentiable(model, # a fitted `PLSR`, `GPR` or `CNNRegressor`
                    through:str='snv' # where it starts: 'snv' or 'absorbance'
                   ): # function of an (n, 1, p) tensor that gives (n, 1), on the model's scale
@@ -126,7 +126,7 @@ def expected_gradients(f, # function of (n, 1, p) tensors giving (n, 1)
         finally: torch.set_num_threads(threads)
     return out
 
-# %% ../nbs/11_attribution.ipynb #0ebe3edf
+# %% ../nbs/11_attribution.ipynb #503dad4e
 def _one(f, x, b, seed, steps, chunk)->np.ndarray: # (p,)
     "One spectrum"
     import torch
@@ -140,7 +140,7 @@ def _one(f, x, b, seed, steps, chunk)->np.ndarray: # (p,)
         out = out+(way*grad).sum(0)[0].numpy()
     return out/len(at)
 
-# %% ../nbs/11_attribution.ipynb #128e727b
+# %% ../nbs/11_attribution.ipynb #d8fee0f5
 def _captum(method, model, z, b, through, steps, seed):
     "Captum's own, spectrum by spectrum"
     import captum.attr as c, torch
@@ -159,7 +159,7 @@ def _captum(method, model, z, b, through, steps, seed):
         out = [ask(x[None])[0, 0].detach().numpy() for x in torch.from_numpy(z)[:, None]]
     return np.array(out, dtype=np.float32).reshape(z.shape)
 
-# %% ../nbs/11_attribution.ipynb #68dd29b9
+# %% ../nbs/11_attribution.ipynb #2fe834ec
 def _Module(net, through):
     "The network as the kind of object DeepLift hooks into"
     import torch
@@ -200,7 +200,7 @@ def attribute(model, # a fitted `PLSR`, `GPR` or `CNNRegressor`
                        METHODS[method].format(m=len(B), steps=steps), through, library.properties,
                        bool(model.scale_))
 
-# %% ../nbs/11_attribution.ipynb #7831b0d7
+# %% ../nbs/11_attribution.ipynb #c1a96e71
 def _check_method(method, model, through, library, baselines):
     if method not in METHODS:
         raise MirzaiError(f'attribute: method {method!r} is not known: use one of {", ".join(METHODS)}')
@@ -213,7 +213,7 @@ def _check_method(method, model, through, library, baselines):
             raise MirzaiError(f'attribute: absorbance of {what} missing or infinite in {bad.sum()} row(s): '
                               f'drop them')
 
-# %% ../nbs/11_attribution.ipynb #fa5c6d44
+# %% ../nbs/11_attribution.ipynb #f10db73b
 RESOLUTION = 15.   # cm⁻¹
 
 @patch
@@ -222,7 +222,7 @@ def smooth(self:Attribution, width:float=RESOLUTION)->Attribution:
     k = max(int(round(width/np.median(np.diff(self.wavenumbers)))), 1)
     return self._with(values=uniform_filter1d(self.values, k, axis=1, mode='reflect'))
 
-# %% ../nbs/11_attribution.ipynb #90db3b27
+# %% ../nbs/11_attribution.ipynb #4f1c0d21
 @patch
 def band(self:Attribution, low:float, high:float)->np.ndarray: # (n,) on the model's scale
     "Contribution of the wavenumbers from `low` to below `high`"
@@ -245,7 +245,7 @@ def contrast(self:Attribution)->np.ndarray: # (p,)
     "Mean contribution in the quarter predicted richest minus that in the quarter predicted poorest"
     return _contrast(self.values, self.predicted)
 
-# %% ../nbs/11_attribution.ipynb #dc03a2ca
+# %% ../nbs/11_attribution.ipynb #d45e56b6
 SEEN = dict(snv='SNV spectrum', absorbance='absorbance')
 UP,DOWN = '#D55E00', '#0072B2'   # more potassium, less potassium
 
@@ -275,7 +275,7 @@ def plot(self:Attribution,
     signed_fill(axs[1], self.wavenumbers, value, doubt)
     return axs
 
-# %% ../nbs/11_attribution.ipynb #7b41f4b3
+# %% ../nbs/11_attribution.ipynb #633c91ad
 @patch
 def plot_sample(self:Attribution,
                 i:int=0, # which sample
@@ -287,7 +287,7 @@ def plot_sample(self:Attribution,
     size = f'{10**(s.predicted[0]-s.base):.2g} times the usual' if s.log10 else f'{s.predicted[0]:.3g}'
     return s.plot(s.smooth().values[0], axs, f'Why sample{name} is predicted {size}'.replace('$', r'\$'))
 
-# %% ../nbs/11_attribution.ipynb #10de7d50
+# %% ../nbs/11_attribution.ipynb #63e6a997
 def plot_beside(attributions:dict, # name: `Attribution`, or a list of them: their median and range
                 axs=None # one axes each
                ):
@@ -321,7 +321,7 @@ def by_region(self:Attribution, regions=REGIONS)->pd.DataFrame: # columns: low, 
                           strength=np.abs(part).mean())
     return pd.DataFrame(rows).T
 
-# %% ../nbs/11_attribution.ipynb #fc94cb7e
+# %% ../nbs/11_attribution.ipynb #94e9dc13
 def group_names(properties:pd.DataFrame, # what is known of the samples
                 by:str, # a column
                 parts:int=4 # how many parts a column of numbers is cut into
@@ -338,7 +338,7 @@ def group_names(properties:pd.DataFrame, # what is known of the samples
     order = pd.CategoricalDtype(list(dict.fromkeys([*text.values(), 'missing'])))
     return c.astype(object).map(text).fillna('missing').astype(order).reset_index(drop=True)
 
-# %% ../nbs/11_attribution.ipynb #af6a24d4
+# %% ../nbs/11_attribution.ipynb #e15f08ed
 @patch
 def mean_by(self:Attribution,
             by:str, # a column of the properties
@@ -351,7 +351,7 @@ def mean_by(self:Attribution,
     t = pd.DataFrame(self.spectra if spectra else self.values, columns=self.wavenumbers)
     return t[keep].groupby(g[keep], observed=True).mean().rename_axis(by)
 
-# %% ../nbs/11_attribution.ipynb #c43bc0a4
+# %% ../nbs/11_attribution.ipynb #f8a793c3
 @patch
 def plot_groups(self:Attribution,
                 by:str='order', # a column of the properties
@@ -377,7 +377,7 @@ def plot_groups(self:Attribution,
         ax.set_xlabel('wavenumber (cm⁻¹)', fontsize=8); ax.tick_params(labelbottom=True)
     return axs
 
-# %% ../nbs/11_attribution.ipynb #28a1b1dd
+# %% ../nbs/11_attribution.ipynb #6c94cef5
 @patch
 def alike(self:Attribution, by:str='order', least:int=5)->pd.DataFrame: # groups by groups
     "Pearson correlation between the groups' mean contributions"
@@ -393,7 +393,7 @@ def pairs(self:Attribution, by:str='order', threshold:float=.9, # on the size of
     t = pd.DataFrame(rows, columns=['one', 'other', 'correlation'])
     return t.sort_values('correlation', key=abs, ascending=False, ignore_index=True)
 
-# %% ../nbs/11_attribution.ipynb #72f8c787
+# %% ../nbs/11_attribution.ipynb #de485a91
 @patch
 def plot_alike(self:Attribution, by:str='order', ax=None, least:int=5):
     "The correlation matrix, with its numbers"

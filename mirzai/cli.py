@@ -166,8 +166,8 @@ def _ossl(a):
     from mirzai.ossl import fetch_ossl
     print(fetch_ossl(_new_file(a.out or 'ossl.parquet'), a.properties, cache=a.cache))
 
-# %% ../nbs/15_cli.ipynb #edf5506e
-def _fit(lib, name, target, seed, part=1.): # may run in a process of its own
+# %% ../nbs/15_cli.ipynb #b465e85b
+def _fit_on(lib, name, target, seed, part=1.): # may run in a process of its own
     "Train on all samples, or on a random part of them"
     import numpy as np
     from mirzai.experiment import make_model
@@ -182,10 +182,10 @@ def train(a):
     from mirzai.predictor import save_model
     with output_folder(a.out, 'model') as tmp:   # refuses a bad place before the work, not after
         lib = _selected(a.library, a.unit, a.property)
-        calls = [(_fit, lib, a.model, a.property, a.seed+k, 1. if k==0 else .8) for k in range(a.seeds)]
+        calls = [(_fit_on, lib, a.model, a.property, a.seed+k, 1. if k==0 else .8) for k in range(a.seeds)]
         if a.seeds>1: models = _in_parallel(calls, a.jobs, f'training {a.model}')
         else:
-            with Progress(f'training {a.model}'): models = [_fit(*calls[0][1:])]
+            with Progress(f'training {a.model}'): models = [_fit_on(*calls[0][1:])]
         save_model(models[0], tmp/'model', lib, others=models[1:])
         for f in (tmp/'model').iterdir(): f.rename(tmp/f.name)
         (tmp/'model').rmdir()
@@ -215,7 +215,7 @@ def predict(a):
 _CAUTION = ('caution: {target} by a model trained on {n} samples of {library!r}, with no local validation: '
             'have some of your own samples analysed before acting on these numbers')
 
-# %% ../nbs/15_cli.ipynb #1c6ea12d
+# %% ../nbs/15_cli.ipynb #34eb8c1c
 def _spectra(f:str, unit):
     "A table, a KSSL folder, an instrument file or a folder of them"
     from mirzai.instruments import read_instruments
@@ -314,7 +314,7 @@ def _intervals(res, log10):
     text = ', '.join(f'{m} {lo:.2f} to {hi:.2f}' for m,(lo,hi) in ends.items())
     return f'95% bootstrap interval of r2 (first repeat): {text}'
 
-# %% ../nbs/15_cli.ipynb #6be0fd96
+# %% ../nbs/15_cli.ipynb #1842f1c1
 def explain(a):
     "where a model looked, and whether that is true: figures, bands.csv, a report"
     from mirzai.attribution import attribute
@@ -333,7 +333,7 @@ def explain(a):
     print(f'{a.out}: {len(it)} predictions explained; {holds} of {len(bands)} important bands hold; open '
           f'{Path(a.out)/"report.html"}')
 
-# %% ../nbs/15_cli.ipynb #25d126c3
+# %% ../nbs/15_cli.ipynb #1f6b09a4
 def _explained(a, p):
     "The samples to explain: usable, on the model's grid, at most so many"
     import numpy as np
@@ -350,7 +350,7 @@ def _explained(a, p):
     rows = np.random.default_rng(a.seed).permutation(np.flatnonzero(usable))[:a.most]
     return lib[np.sort(rows)]
 
-# %% ../nbs/15_cli.ipynb #b97d8980
+# %% ../nbs/15_cli.ipynb #76c49d5b
 def _drivers(a):
     "The known truth of a synthetic library: named, or beside the table"
     import re
@@ -364,7 +364,7 @@ def _drivers(a):
         raise MirzaiError(f'{path}: no table of drivers (columns wavenumber and strength, numbers): {e}')
     return t.sort_values('wavenumber')
 
-# %% ../nbs/15_cli.ipynb #ed026aba
+# %% ../nbs/15_cli.ipynb #57885fb1
 def _write_explanation(folder, a, p, lib, it, bands, others, drivers):
     "Tables, figures and the page"
     from mirzai.predictor import Predictor
@@ -382,14 +382,14 @@ def _write_explanation(folder, a, p, lib, it, bands, others, drivers):
     html = explain_report(it, bands, figures, 1+len(others), notes, tables)
     (folder/'report.html').write_text(html, encoding='utf-8')
 
-# %% ../nbs/15_cli.ipynb #484d8d9d
+# %% ../nbs/15_cli.ipynb #30a64878
 def _beside(a, second, lib):
     "The explanation of the second model, if one was named"
     from mirzai.attribution import attribute
     if second is None: return None
     return attribute(second.model, lib, second.baselines, seed=a.seed, through=a.through)
 
-# %% ../nbs/15_cli.ipynb #786d3773
+# %% ../nbs/15_cli.ipynb #c133b401
 def _samples(it, bands):
     "Each sample's prediction and each band's part in it"
     import pandas as pd
@@ -398,7 +398,7 @@ def _samples(it, bands):
     t = pd.DataFrame({'predicted': one(it.predicted), 'usual': one(it.base), **parts})
     return t.set_axis(it.properties.index.rename('id')).round(4)
 
-# %% ../nbs/15_cli.ipynb #2c2a972c
+# %% ../nbs/15_cli.ipynb #2be8f35e
 _SAYS = dict(
     bands='What separates the quarter predicted richest from the quarter predicted poorest, smoothed over '
           '15 cm⁻¹: orange up, blue down, in colour only where a band holds. Above: the mean spectrum.',
@@ -422,7 +422,7 @@ def _pictures(a, it, bands, others, beside):
         out[name] = svg(it.plot_sample(int(i))), _SAYS['sample'].format(by=name)
     return out
 
-# %% ../nbs/15_cli.ipynb #e7979273
+# %% ../nbs/15_cli.ipynb #932adfe4
 def _by(it, bands, by):
     "The figures of one grouping"
     from mirzai.report import svg
@@ -431,7 +431,7 @@ def _by(it, bands, by):
     return {f'by_{by}': (svg(it.plot_groups(by, doubt=doubt)), _SAYS['by'].format(by=by)),
             f'alike_{by}': (svg(it.plot_alike(by)), _SAYS['alike'].format(by=by))}
 
-# %% ../nbs/15_cli.ipynb #b1c25348
+# %% ../nbs/15_cli.ipynb #aab4237f
 def _faithful(a, p, lib, it):
     "Completeness, infidelity, sensitivity: heading and table"
     import pandas as pd
@@ -442,7 +442,7 @@ def _faithful(a, p, lib, it):
                                                                        'noise': f['sensitivity']}
     return {'How faithful': pd.DataFrame({'': rows}).round(3)}
 
-# %% ../nbs/15_cli.ipynb #66748049
+# %% ../nbs/15_cli.ipynb #18338cb2
 def _truth(a, p, lib, it, bands, drivers, second, beside):
     "Where the truth is known, how the explanation compares: heading and table"
     import numpy as np, pandas as pd
@@ -463,7 +463,7 @@ def _truth(a, p, lib, it, bands, drivers, second, beside):
     return {'Against the known truth': t.T.round(3),
             'Share of the strongest fifth of the drivers found': pd.DataFrame({'': share}).round(2)}
 
-# %% ../nbs/15_cli.ipynb #23914b2b
+# %% ../nbs/15_cli.ipynb #782e4974
 def _dose(folder, a, p, figures)->list:
     "Does the model see an addition? A sentence, where there are pairs"
     from mirzai.report import svg
@@ -474,7 +474,7 @@ def _dose(folder, a, p, figures)->list:
     pairs.to_csv(folder/'response.csv')
     return [response_text(response(pairs), p.model.target)]
 
-# %% ../nbs/15_cli.ipynb #3dc42248
+# %% ../nbs/15_cli.ipynb #11ae9e59
 def _notes(p, lib)->list:
     "What a reader must know"
     from mirzai.synthetic import is_synthetic
@@ -495,7 +495,7 @@ def _notes(p, lib)->list:
                    'fertilised.')
     return out
 
-# %% ../nbs/15_cli.ipynb #ea5b82fd
+# %% ../nbs/15_cli.ipynb #7d094b69
 def _pairs(a, p):
     "Spectra before and after an addition: the user's, or made where the library is synthetic"
     from mirzai.library import MirzaiError
@@ -618,7 +618,7 @@ def _commands(add):
     c.add_argument('--out', default='mirzai-paper',
                    help='folder that keeps the results; what is there is not done again')
 
-# %% ../nbs/15_cli.ipynb #60513c32
+# %% ../nbs/15_cli.ipynb #8e8bbcd7
 def _explain_arguments(c):
     c.add_argument('--by', type=_words,
                    help='properties to group by, comma-separated (default: order, where there is one)')
