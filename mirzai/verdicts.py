@@ -7,7 +7,7 @@ __all__ = ['SHARE', 'FEATURE', 'TESTS', 'MARK', 'important_bands', 'claimed', 'e
            'agreement', 'randomised', 'concentration', 'vanishes', 'is_driver', 'driver_rank', 'drivers_found', 'auroc',
            'verdicts', 'seen_by', 'faithfulness', 'in_doubt']
 
-# %% ../nbs/11c_verdicts.ipynb #cd7d0b59
+# %% ../nbs/11c_verdicts.ipynb #80c59e08
 import copy, numpy as np, pandas as pd
 from fastcore.basics import patch
 from scipy.ndimage import binary_closing
@@ -19,7 +19,7 @@ from .gpr import GPR
 from .attribution import Attribution, attribute, differentiable, expected_gradients
 from .bands import assignment, name_bands
 
-# %% ../nbs/11c_verdicts.ipynb #fe81387f
+# %% ../nbs/11c_verdicts.ipynb #17870dcb
 SHARE = .2      # of the spectrum, the strongest, is called important
 FEATURE = 30.   # cm⁻¹, the width of a narrow soil band: stretches are not narrower
 
@@ -34,7 +34,7 @@ def _stretches(size, w)->list: # first point and one past the last of each
     mid = [((i+j)//2, max(j-i, n)) for i,j in edge.reshape(-1, 2)]
     return [(max(min(m-k//2, len(w)-k), 0), max(min(m-k//2, len(w)-k), 0)+k) for m,k in mid]
 
-# %% ../nbs/11c_verdicts.ipynb #d26a6139
+# %% ../nbs/11c_verdicts.ipynb #9074dcea
 def important_bands(a:Attribution, # of the model in question
                     most:int=None # bands at most; default: all
                    )->pd.DataFrame: # columns: low, high (cm⁻¹), importance, contrast; strongest first
@@ -45,7 +45,7 @@ def important_bands(a:Attribution, # of the model in question
     columns = ['low', 'high', 'importance', 'contrast']
     return pd.DataFrame([_claim(a, i, j) for i,j in spans], columns=columns)
 
-# %% ../nbs/11c_verdicts.ipynb #5e30a761
+# %% ../nbs/11c_verdicts.ipynb #39cd4355
 def _claim(a, i, j):
     part,o,q = a.values[:, i:j].sum(1), np.argsort(a.predicted), max(len(a)//4, 1)
     rich_minus_poor = part[o[-q:]].mean()-part[o[:q]].mean()
@@ -59,7 +59,7 @@ def _apart(spans, size)->list:
         if all(j<=u or i>=v for u,v in out): out.append((i, j))
     return out
 
-# %% ../nbs/11c_verdicts.ipynb #8e11dc70
+# %% ../nbs/11c_verdicts.ipynb #fdd38ea1
 def claimed(a:Attribution, bands:pd.DataFrame # columns low, high (cm⁻¹), and any others
            )->pd.DataFrame: # the same with importance and contrast, ends moved to the grid
     "Somebody's bands, with the importance this explanation gives them"
@@ -71,7 +71,7 @@ def claimed(a:Attribution, bands:pd.DataFrame # columns low, high (cm⁻¹), and
     ends = pd.DataFrame(rows, columns=['low', 'high', 'importance', 'contrast'], index=bands.index)
     return bands.assign(**ends)
 
-# %% ../nbs/11c_verdicts.ipynb #91b13f4b
+# %% ../nbs/11c_verdicts.ipynb #be8755de
 def elsewhere(w, # (p,) cm⁻¹
               bands:pd.DataFrame, # from `important_bands`, all of them
               n:int, # points a place must have
@@ -85,7 +85,7 @@ def elsewhere(w, # (p,) cm⁻¹
     if len(start)<20: start = np.arange(len(w)-n+1)     # hardly anything was left out: compare with all
     return start[np.unique(np.linspace(0, len(start)-1, min(most, len(start))).astype(int))]
 
-# %% ../nbs/11c_verdicts.ipynb #ffd83677
+# %% ../nbs/11c_verdicts.ipynb #63b8aa11
 def replaced(z, # (n, p) spectra
              base, # (p,) mean baseline
              i:int, j:int # first point and one past the last
@@ -99,7 +99,7 @@ def replaced(z, # (n, p) spectra
     out[:, i:j] = base[i:j]+left[:, None]*(1-at)+right[:, None]*at
     return out
 
-# %% ../nbs/11c_verdicts.ipynb #16e5db5f
+# %% ../nbs/11c_verdicts.ipynb #ea86f44f
 def moved(f, # function of an (n, 1, p) tensor that gives (n, 1)
           z, base, i:int, j:int, jump:bool=False, # the baseline as it is, with a jump at its ends?
           chunk:int=64)->float: # mean size of the change, on the model's scale
@@ -112,7 +112,7 @@ def moved(f, # function of an (n, 1, p) tensor that gives (n, 1)
         if jump: new[:, i:j] = base[i:j]
         return float(np.abs(run(new)-run(z)).mean())
 
-# %% ../nbs/11c_verdicts.ipynb #bf0174cd
+# %% ../nbs/11c_verdicts.ipynb #fff767ba
 def deletion(f, z, base, w, # (p,) cm⁻¹
              bands:pd.DataFrame, every:pd.DataFrame, # those to test, and all that are important
              places:int=300, quiet:bool=True
@@ -128,7 +128,7 @@ def deletion(f, z, base, w, # (p,) cm⁻¹
             rows.append((here, np.median(other), (1+(other>=here).sum())/(1+len(other)))); progress.step()
     return pd.DataFrame(rows, columns=['moved', 'usual', 'p'])
 
-# %% ../nbs/11c_verdicts.ipynb #d3b0630c
+# %% ../nbs/11c_verdicts.ipynb #a72ff0d7
 def _importances(a, starts, n):
     c = np.pad(np.cumsum(a.values, axis=1, dtype=np.float64), ((0, 0), (1, 0)))
     return np.abs(c[:, starts+n]-c[:, starts]).mean(0)
@@ -149,7 +149,7 @@ def agreement(a:Attribution, # of the model in question
         rows.append((min(_same_sign(part(a), part(o)) for o in others), min(rank)))
     return pd.DataFrame(rows, columns=['sign', 'rank'])
 
-# %% ../nbs/11c_verdicts.ipynb #691b9005
+# %% ../nbs/11c_verdicts.ipynb #b991bf45
 def randomised(model, # fitted
                seed:int=0 # of the draw
               ): # the same kind of model with random weights
@@ -166,7 +166,7 @@ def randomised(model, # fitted
                 if hasattr(l, 'reset_parameters'): l.reset_parameters()
     return m
 
-# %% ../nbs/11c_verdicts.ipynb #b251dea0
+# %% ../nbs/11c_verdicts.ipynb #93f647cf
 def concentration(a:Attribution, bands:pd.DataFrame)->np.ndarray: # (bands,)
     "Importance of each band as a multiple of the mean over all places as wide"
     out = []
@@ -176,7 +176,7 @@ def concentration(a:Attribution, bands:pd.DataFrame)->np.ndarray: # (bands,)
         out.append(every[i]/max(every.mean(), 1e-300))
     return np.array(out)
 
-# %% ../nbs/11c_verdicts.ipynb #3f92560b
+# %% ../nbs/11c_verdicts.ipynb #8864e2a3
 def vanishes(a:Attribution, # of the trained model
              random:list, # attributions of random models, of the same samples
              bands:pd.DataFrame
@@ -186,7 +186,7 @@ def vanishes(a:Attribution, # of the trained model
     return pd.DataFrame({'concentration': here, 'random': np.median(there, 0),
                          'p': (1+(there>=here).sum(0))/(1+len(there))})
 
-# %% ../nbs/11c_verdicts.ipynb #23ed3c97
+# %% ../nbs/11c_verdicts.ipynb #673c2c7f
 def is_driver(drivers:pd.DataFrame, # columns: wavenumber, strength
               w, # (p,) cm⁻¹ to look at
               share:float=SHARE)->np.ndarray: # (p,) boolean
@@ -207,12 +207,12 @@ def drivers_found(bands:pd.DataFrame, drivers:pd.DataFrame, w)->float:
     for b in bands.itertuples(): inside[slice(*_span(w, b))] = True
     return float(inside[is_driver(drivers, w)].mean())
 
-# %% ../nbs/11c_verdicts.ipynb #02573fc1
+# %% ../nbs/11c_verdicts.ipynb #1acdc88b
 def _area(true, v)->float: # area under the ROC curve, by ranks (Mann & Whitney 1947)
     n = true.sum()
     return (rankdata(v)[true].sum()-n*(n+1)/2)/(n*(len(v)-n))
 
-# %% ../nbs/11c_verdicts.ipynb #81182e1e
+# %% ../nbs/11c_verdicts.ipynb #4a3664d0
 def auroc(importance, # (p,) any measure of importance, or a list of them
           drivers:pd.DataFrame, # columns: wavenumber, strength
           w, # (p,) cm⁻¹
@@ -231,7 +231,7 @@ def auroc(importance, # (p,) any measure of importance, or a list of them
         if 0<true[r].sum()<len(r): drawn.append(score(r))
     return (float(score(np.arange(len(w)))), *map(float, np.percentile(drawn, [2.5, 97.5])))
 
-# %% ../nbs/11c_verdicts.ipynb #62b080df
+# %% ../nbs/11c_verdicts.ipynb #acd6eaad
 TESTS = ['deletion', 'agreement', 'randomised', 'drivers']
 MARK = {True: 'holds', False: 'does not hold', None: 'not tested'}
 
@@ -240,7 +240,7 @@ def _verdict(tests)->str:
     if MARK[False] in set(tests): return MARK[False]
     return MARK[True] if all(t==MARK[True] for t in tests[:3]) else MARK[None]
 
-# %% ../nbs/11c_verdicts.ipynb #458b7aed
+# %% ../nbs/11c_verdicts.ipynb #5d44af90
 def verdicts(model, # fitted; a list of models: the first is in question, the others are of other seeds
              library:SpectralLibrary, # samples to test on
              baselines:SpectralLibrary, # training samples
@@ -272,13 +272,13 @@ def verdicts(model, # fitted; a list of models: the first is in question, the ot
     out['driver_rank'] = np.nan if drivers is None else driver_rank(out, drivers, w)
     return _judged(out)
 
-# %% ../nbs/11c_verdicts.ipynb #ecabe6bf
+# %% ../nbs/11c_verdicts.ipynb #2093d872
 def seen_by(model, library, baselines, through='snv', seed=0): # what `attribute` explains, its baselines
     rows = np.random.default_rng(seed).permutation(len(baselines))[:100]
     return [SNV().fit_transform(s) if through=='snv' else s
             for s in (to_grid(l, model.wavenumbers_).spectra for l in (library, baselines[rows]))]
 
-# %% ../nbs/11c_verdicts.ipynb #6ce6b01c
+# %% ../nbs/11c_verdicts.ipynb #83e5cb3d
 def _judged(t:pd.DataFrame)->pd.DataFrame:
     "Numbers to marks, marks to a verdict"
     mark = lambda number, good: [MARK[None if np.isnan(n) else bool(g)] for n,g in zip(number, good)]
@@ -291,7 +291,7 @@ def _judged(t:pd.DataFrame)->pd.DataFrame:
     first = ['low', 'high', 'assignment', 'importance', 'contrast', *TESTS, 'verdict']
     return t[first+[c for c in t if c not in first]]
 
-# %% ../nbs/11c_verdicts.ipynb #9c855af1
+# %% ../nbs/11c_verdicts.ipynb #d3d29a13
 def _fade(rng, base): # a function for Captum
     "Random stretches of 100 to 400 cm⁻¹ or so fade into the baseline"
     import torch
@@ -304,7 +304,7 @@ def _fade(rng, base): # a function for Captum
         return mask, x-mask*(x-base)
     return fade
 
-# %% ../nbs/11c_verdicts.ipynb #ea46b107
+# %% ../nbs/11c_verdicts.ipynb #7e709aa5
 def faithfulness(model, library:SpectralLibrary, # samples, all of them used
                  baselines:SpectralLibrary, through:str='snv', seed:int=0
                 )->dict: # infidelity (relative) and sensitivity: medians over the samples
@@ -323,14 +323,14 @@ def faithfulness(model, library:SpectralLibrary, # samples, all of them used
         steady = sensitivity_max(explain, (x,), perturb_radius=.01*float(z.std()), n_perturb_samples=4)
     return dict(infidelity=float((bad/none).median()), sensitivity=float(steady.median()))
 
-# %% ../nbs/11c_verdicts.ipynb #b749fd62
+# %% ../nbs/11c_verdicts.ipynb #3838b68a
 def in_doubt(bands:pd.DataFrame, w)->np.ndarray: # (p,) boolean
     "Everywhere but in bands that hold"
     out = np.ones(len(w), bool)
     for b in bands.query('verdict=="holds"').itertuples(): out[slice(*_span(w, b))] = False
     return out
 
-# %% ../nbs/11c_verdicts.ipynb #201efcd1
+# %% ../nbs/11c_verdicts.ipynb #c411f514
 @patch
 def plot_verdicts(self:Attribution, bands:pd.DataFrame, # from `verdicts`
                   value=None, # (p,) what to draw; default: the smoothed contrast
