@@ -166,7 +166,7 @@ def _ossl(a):
     from mirzai.ossl import fetch_ossl
     print(fetch_ossl(_new_file(a.out or 'ossl.parquet'), a.properties, cache=a.cache))
 
-# %% ../nbs/15_cli.ipynb #b465e85b
+# %% ../nbs/15_cli.ipynb #7c5d5493
 def _fit_on(lib, name, target, seed, part=1.): # may run in a process of its own
     "Train on all samples, or on a random part of them"
     import numpy as np
@@ -196,7 +196,7 @@ def train(a):
 def predict(a):
     "predict new spectra with a saved model"
     import pandas as pd
-    from mirzai.library import MirzaiError, Progress
+    from mirzai.library import Progress
     from mirzai.loading import atomic
     from mirzai.predictor import Predictor
     _check_place(a.out, a.files, a.model)
@@ -215,7 +215,7 @@ def predict(a):
 _CAUTION = ('caution: {target} by a model trained on {n} samples of {library!r}, with no local validation: '
             'have some of your own samples analysed before acting on these numbers')
 
-# %% ../nbs/15_cli.ipynb #34eb8c1c
+# %% ../nbs/15_cli.ipynb #4e63f240
 def _spectra(f:str, unit):
     "A table, a KSSL folder, an instrument file or a folder of them"
     from mirzai.instruments import read_instruments
@@ -314,7 +314,7 @@ def _intervals(res, log10):
     text = ', '.join(f'{m} {lo:.2f} to {hi:.2f}' for m,(lo,hi) in ends.items())
     return f'95% bootstrap interval of r2 (first repeat): {text}'
 
-# %% ../nbs/15_cli.ipynb #1842f1c1
+# %% ../nbs/15_cli.ipynb #2a2e9bf3
 def explain(a):
     "where a model looked, and whether that is true: figures, bands.csv, a report"
     from mirzai.attribution import attribute
@@ -333,7 +333,7 @@ def explain(a):
     print(f'{a.out}: {len(it)} predictions explained; {holds} of {len(bands)} important bands hold; open '
           f'{Path(a.out)/"report.html"}')
 
-# %% ../nbs/15_cli.ipynb #1f6b09a4
+# %% ../nbs/15_cli.ipynb #3b599429
 def _explained(a, p):
     "The samples to explain: usable, on the model's grid, at most so many"
     import numpy as np
@@ -345,12 +345,11 @@ def _explained(a, p):
     if usable.sum()<4:
         raise MirzaiError(f'{a.library}: {usable.sum()} usable spectra: at least 4 are needed to explain')
     if not usable.all():
-        print(f'{a.library}: {(~usable).sum()} spectra left out (absorbance missing, constant or not '
-              f'above zero)')
+        print(f'{a.library}: {(~usable).sum()} spectra left out: absorbance missing, constant or not above 0')
     rows = np.random.default_rng(a.seed).permutation(np.flatnonzero(usable))[:a.most]
     return lib[np.sort(rows)]
 
-# %% ../nbs/15_cli.ipynb #76c49d5b
+# %% ../nbs/15_cli.ipynb #91d12a68
 def _drivers(a):
     "The known truth of a synthetic library: named, or beside the table"
     import re
@@ -364,7 +363,7 @@ def _drivers(a):
         raise MirzaiError(f'{path}: no table of drivers (columns wavenumber and strength, numbers): {e}')
     return t.sort_values('wavenumber')
 
-# %% ../nbs/15_cli.ipynb #57885fb1
+# %% ../nbs/15_cli.ipynb #ac44b6c7
 def _write_explanation(folder, a, p, lib, it, bands, others, drivers):
     "Tables, figures and the page"
     from mirzai.predictor import Predictor
@@ -382,14 +381,14 @@ def _write_explanation(folder, a, p, lib, it, bands, others, drivers):
     html = explain_report(it, bands, figures, 1+len(others), notes, tables)
     (folder/'report.html').write_text(html, encoding='utf-8')
 
-# %% ../nbs/15_cli.ipynb #30a64878
+# %% ../nbs/15_cli.ipynb #d5982891
 def _beside(a, second, lib):
     "The explanation of the second model, if one was named"
     from mirzai.attribution import attribute
     if second is None: return None
     return attribute(second.model, lib, second.baselines, seed=a.seed, through=a.through)
 
-# %% ../nbs/15_cli.ipynb #c133b401
+# %% ../nbs/15_cli.ipynb #9bc09226
 def _samples(it, bands):
     "Each sample's prediction and each band's part in it"
     import pandas as pd
@@ -398,7 +397,7 @@ def _samples(it, bands):
     t = pd.DataFrame({'predicted': one(it.predicted), 'usual': one(it.base), **parts})
     return t.set_axis(it.properties.index.rename('id')).round(4)
 
-# %% ../nbs/15_cli.ipynb #2be8f35e
+# %% ../nbs/15_cli.ipynb #4eb65f69
 _SAYS = dict(
     bands='What separates the quarter predicted richest from the quarter predicted poorest, smoothed over '
           '15 cm⁻¹: orange up, blue down, in colour only where a band holds. Above: the mean spectrum.',
@@ -406,7 +405,9 @@ _SAYS = dict(
     by='Mean contribution by {by}, each at its own scale; grey where no band holds.',
     alike='Correlation between the mean contributions by {by}. Contributions are differences from a mean, '
           'which alone makes some pairs opposites.', sample='The sample predicted {by}.',
-    response='Does the model see an addition? Each dot is a pair of spectra before and after.')
+    response='Does the model see an addition? Each dot is a pair of spectra before and after.',
+    potassium='Mid-infrared light sees minerals and organic matter, not potassium ions. Potassium just added '
+              'by fertiliser may not show: do not use predictions to check whether a field was fertilised.')
 
 def _pictures(a, it, bands, others, beside):
     "Name: (SVG, caption)"
@@ -422,16 +423,17 @@ def _pictures(a, it, bands, others, beside):
         out[name] = svg(it.plot_sample(int(i))), _SAYS['sample'].format(by=name)
     return out
 
-# %% ../nbs/15_cli.ipynb #932adfe4
+# %% ../nbs/15_cli.ipynb #d1ca27cd
 def _by(it, bands, by):
     "The figures of one grouping"
+    from mirzai.attribution import correlation_matrix
     from mirzai.report import svg
     from mirzai.verdicts import in_doubt
     doubt = in_doubt(bands, it.wavenumbers)
     return {f'by_{by}': (svg(it.plot_groups(by, doubt=doubt)), _SAYS['by'].format(by=by)),
-            f'alike_{by}': (svg(it.plot_alike(by)), _SAYS['alike'].format(by=by))}
+            f'alike_{by}': (svg(correlation_matrix(it.alike(by))), _SAYS['alike'].format(by=by))}
 
-# %% ../nbs/15_cli.ipynb #aab4237f
+# %% ../nbs/15_cli.ipynb #38aef833
 def _faithful(a, p, lib, it):
     "Completeness, infidelity, sensitivity: heading and table"
     import pandas as pd
@@ -442,17 +444,17 @@ def _faithful(a, p, lib, it):
                                                                        'noise': f['sensitivity']}
     return {'How faithful': pd.DataFrame({'': rows}).round(3)}
 
-# %% ../nbs/15_cli.ipynb #18338cb2
+# %% ../nbs/15_cli.ipynb #741c0d7f
 def _truth(a, p, lib, it, bands, drivers, second, beside):
     "Where the truth is known, how the explanation compares: heading and table"
-    import numpy as np, pandas as pd
+    import pandas as pd
     from mirzai.attribution import attribute
-    from mirzai.verdicts import FEATURE, auroc, drivers_found, randomised
-    size = lambda x: np.abs(x.smooth(FEATURE).values).mean(0)
+    from mirzai.verdicts import auroc, drivers_found, randomised
     blank = randomised(p.model, a.seed)
     random = attribute(blank, lib[:60], p.baselines, steps=1, through=a.through, quiet=True)
-    what = {'this model': size(it), 'this model, weights random': size(random)}
-    if beside is not None and beside.values.shape==it.values.shape: what[Path(a.beside).name] = size(beside)
+    what = {'this model': it.importance(), 'this model, weights random': random.importance()}
+    if beside is not None and beside.values.shape==it.values.shape:
+        what[Path(a.beside).name] = beside.importance()
     for name,m in (('this model', p.model), (Path(a.beside or '').name, second and second.model)):
         if hasattr(m, 'vip') and len(m.wavenumbers_)==len(it.wavenumbers): what[f'VIP of {name}'] = m.vip()
     t = pd.DataFrame({k: auroc(v, drivers, it.wavenumbers) for k,v in what.items()},
@@ -463,7 +465,7 @@ def _truth(a, p, lib, it, bands, drivers, second, beside):
     return {'Against the known truth': t.T.round(3),
             'Share of the strongest fifth of the drivers found': pd.DataFrame({'': share}).round(2)}
 
-# %% ../nbs/15_cli.ipynb #782e4974
+# %% ../nbs/15_cli.ipynb #476390d2
 def _dose(folder, a, p, figures)->list:
     "Does the model see an addition? A sentence, where there are pairs"
     from mirzai.report import svg
@@ -474,28 +476,20 @@ def _dose(folder, a, p, figures)->list:
     pairs.to_csv(folder/'response.csv')
     return [response_text(response(pairs), p.model.target)]
 
-# %% ../nbs/15_cli.ipynb #11ae9e59
+# %% ../nbs/15_cli.ipynb #6d88a427
 def _notes(p, lib)->list:
     "What a reader must know"
     from mirzai.synthetic import is_synthetic
-    said,out = p.meta['training'], []
-    if is_synthetic(lib): out.append('SYNTHETIC library: made-up soils. Nothing here is a result about '
-                                     'soil.')
-    out.append(f'The model learnt from {said["n"]} samples of {said["library"]}. What it uses there says '
-               f'little about '
-               f'soils unlike those.')
-    if said['library']==lib.name:
-        out.append('Samples explained here seem to be those the model was trained on (the library has the '
-                   'same name): '
-                   'the picture shows what it learnt by heart as well.')
-    if p.model.target=='kex':
-        out.append('Mid-infrared light sees minerals and organic matter, not potassium ions. Potassium '
-                   'just added by '
-                   'fertiliser may not show: do not use predictions to check whether a field has been '
-                   'fertilised.')
-    return out
+    said,known = p.meta['training'], {x.tobytes() for x in p.baselines.spectra}
+    out = ['SYNTHETIC library: made-up soils. Nothing here is a result about soil.']*is_synthetic(lib)
+    out += [f'The model learnt from {said["n"]} samples of {said["library"]}. What it uses there says little '
+            f'about soils unlike those.']
+    if any(x.tobytes() in known for x in lib.spectra):
+        out += ['Samples explained here were among those the model was trained on: the picture shows what it '
+                'learnt by heart as well.']
+    return out + [_SAYS['potassium']]*(p.model.target=='kex')
 
-# %% ../nbs/15_cli.ipynb #7d094b69
+# %% ../nbs/15_cli.ipynb #3b58454b
 def _pairs(a, p):
     "Spectra before and after an addition: the user's, or made where the library is synthetic"
     from mirzai.library import MirzaiError
@@ -618,7 +612,7 @@ def _commands(add):
     c.add_argument('--out', default='mirzai-paper',
                    help='folder that keeps the results; what is there is not done again')
 
-# %% ../nbs/15_cli.ipynb #8e8bbcd7
+# %% ../nbs/15_cli.ipynb #7ba3c10e
 def _explain_arguments(c):
     c.add_argument('--by', type=_words,
                    help='properties to group by, comma-separated (default: order, where there is one)')

@@ -55,8 +55,7 @@ def cautions(lib:SpectralLibrary, # the selected library
            'samples analysed before relying on predictions elsewhere.',
            f'{len(lib)} samples make noisy scores: look at the spread over the splits, not at the mean '
            f'alone.',
-           'Samples of one soil profile may fall on both sides of a random split, which flatters the '
-           'scores.',
+           'Samples of one soil profile may fall on both sides of a random split, which flatters the scores.',
            'The models pull towards the middle: poor soils tend to be predicted too rich and rich soils '
            'too poor.']
     if set(lib.ids)<=set(load_sample().ids):
@@ -68,8 +67,7 @@ def cautions(lib:SpectralLibrary, # the selected library
     if target=='kex':
         out.append('Mid-infrared light sees minerals and organic matter, not potassium ions. Potassium '
                    'just added by fertiliser may not show: '
-                                 'do not use these predictions to check whether a field has been '
-                                 'fertilised.')
+                                 'do not use these predictions to check whether a field has been fertilised.')
     return out
 
 # %% ../nbs/14_report.ipynb #811de3ed
@@ -167,14 +165,14 @@ def run_report(lib:SpectralLibrary, # the selected library
                                           'samples.'),
                 Section(H2('Where the models looked'), P('Orange pushes a prediction up, blue down. This '
                                                          'shows what a model used, not what potassium is; '
-                                                         'with few samples other splits give other '
-                                                         'pictures, and nothing here was tested: '
+                                                         'with few samples other splits give other pictures, '
+                                                         'and nothing here was tested: '
                                                          'mirzai explain puts each band to tests. '
                         'The Gaussian process compares whole spectra and is not drawn.'), *looked,
                         P('The same, summed over regions (cm⁻¹):'),
                         html_table(regions.rename_axis('region'))))
 
-# %% ../nbs/14_report.ipynb #12487d44
+# %% ../nbs/14_report.ipynb #9eb90e7f
 def bands_table(bands:pd.DataFrame, log10:bool=True)->pd.DataFrame:
     "The verdicts as a reader wants them: the importance as a factor, the numbers left out"
     size = [f'x/÷ {10**v:.2f}' if log10 else f'{v:.3g}' for v in bands.importance]
@@ -182,33 +180,28 @@ def bands_table(bands:pd.DataFrame, log10:bool=True)->pd.DataFrame:
     return pd.DataFrame({'cm⁻¹': where, 'what lies there': bands.assignment, 'moves predictions by': size,
                          **{t: bands[t] for t in TESTS}, 'verdict': bands.verdict})
 
-# %% ../nbs/14_report.ipynb #1876f36e
+# %% ../nbs/14_report.ipynb #6021dc6e
 def verdict_text(bands:pd.DataFrame, n_models:int)->str:
     "How many bands hold, and what that means, in two sentences"
     n,holds = len(bands), int((bands.verdict=='holds').sum())
+    what = f'of the {n} bands that this explanation calls important'
     if n_models<2:
-        return (f'None of the {n} bands that this explanation calls important has been tested against '
-                f'models of '
-                f'other seeds, so none can hold. Train with --seeds 3 or more before acting on the picture.')
+        return (f'None {what} has been tested against models of other seeds, so none can hold. Train with '
+                f'--seeds 3 or more before acting on the picture.')
     if not holds:
-        return (f'None of the {n} bands that this explanation calls important holds. The picture below '
-                f'shows what '
-                f'one model did, and is no ground to trust or to act.')
-    return (f'{holds} of the {n} bands that this explanation calls important hold{"s"*(holds==1)}: the '
-            f'model truly uses them, and so do models of other seeds. The rest, in grey, may be accident.')
+        return (f'None {what} holds. The picture below shows what one model did, and is no ground to trust '
+                f'or to act.')
+    return (f'{holds} {what} hold{"s"*(holds==1)}: the model truly uses them, and so do models of other '
+            f'seeds. The rest, in grey, may be accident.')
 
-# %% ../nbs/14_report.ipynb #e537579d
+# %% ../nbs/14_report.ipynb #8c44a0ec
 TEST_WORDS = (
-    'deletion: replacing the band moves predictions more than replacing other places as wide (adjusted p '
-    'at most '
-    '.05). agreement: models of other seeds, each without a random fifth of the training samples, give it '
-    'the same '
-    'sign and rank it above four fifths of other places. randomised: it is more concentrated than in each '
-    'of 19 '
-    'models with random weights. drivers: where the truth is known, the drivers are stronger there than '
-    'in four '
-    'fifths of places as wide. A band holds when it passed the first three, and the fourth where it could '
-    'be made.')
+    'deletion: replacing the band moves predictions more than replacing other places as wide (adjusted p at '
+    'most .05). agreement: models of other seeds, each without a random fifth of the training samples, give '
+    'it the same sign and rank it above four fifths of other places. randomised: it is more concentrated '
+    'than in each of 19 models with random weights. drivers: where the truth is known, the drivers are stronger '
+    'there than in four fifths of places as wide. A band holds when it passed the first three, and the '
+    'fourth where it could be made.')
 
 def explain_report(a, # `Attribution` in question
                    bands:pd.DataFrame, # from `verdicts`

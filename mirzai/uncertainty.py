@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 from scipy.stats import binom
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GroupKFold
-from .library import MirzaiError, SpectralLibrary, panels
+from .library import MirzaiError, SpectralLibrary
 from .transforms import SNV, to_grid
 
 # %% ../nbs/12_uncertainty.ipynb #87add71a

@@ -7,7 +7,7 @@ __all__ = ['by_order', 'figure7', 'correlations', 'figure8', 'table4']
 
 # %% ../../nbs/paper/07_attribution.ipynb #31e6e4e0
 import numpy as np, pandas as pd
-from ..library import spectrum_axes
+from ..attribution import alike_pairs, correlation_matrix, group_panels
 from .runs import PaperRuns, paper_axes, published, signed, styled
 
 # %% ../../nbs/paper/07_attribution.ipynb #7e38ddf5
@@ -22,25 +22,15 @@ def by_order(runs:PaperRuns,
 # %% ../../nbs/paper/07_attribution.ipynb #1be42b76
 @styled
 def figure7(runs:PaperRuns): # axes, a panel an order
-    "Signed attribution of each order, its mean spectrum above, all on one scale"
-    a,x = by_order(runs),by_order(runs, 'spectrum')
-    w = np.array(a.columns)[:len(a.columns)//8*8].reshape(-1, 8).mean(1)
-    axs = paper_axes(-(-len(a)//3), 3, height=.85*(-(-len(a)//3))+.5, sharex=True, sharey=True)
-    looks = (1, dict(color='#D55E00')), (-1, dict(color='#0072B2', hatch='////', edgecolor='w'))
-    for ax,o in zip(axs.flat, a.index):
-        v = a.loc[o].to_numpy()[:8*len(w)].reshape(-1, 8).sum(1)
-        most = np.abs(v).max(); v = v/most
-        for sign,look in looks:
-            ax.fill_between(w, np.where(sign*v>0, v, 0), lw=0, **look)
-        s = x.loc[o]; ax.plot(x.columns, 1.1+.9*(s-s.min())/(s.max()-s.min()), 'k', lw=.6)
-        ax.set(title=o, ylim=(-1.05, 2.1), yticks=[]); ax.axhline(0, color='k', lw=.4); ax.grid(False)
-        ax.text(.01, .02, f'±{most:.2g}', transform=ax.transAxes, fontsize=6)
-    for ax in axs.flat[len(a):]: ax.set_visible(False)
-    axs[0, 0].invert_xaxis()
-    for ax in axs.flat[max(0, len(a)-3):len(a)]:
-        ax.set_xlabel('wavenumber (cm⁻¹)'); ax.tick_params(labelbottom=True)
-    return signed(axs, 'log10 units in 15 cm⁻¹; plain orange up, hatched blue down; '
-                       f'black: mean spectrum; {runs.source("library")}')
+    "Signed attribution of each order, its mean spectrum above"
+    a = by_order(runs)
+    a = a.T.groupby(np.arange(a.shape[1])//8).sum().T.set_axis(_middle(a.columns, 8), axis=1)
+    axs = group_panels(a, by_order(runs, 'spectrum'))
+    return signed(axs, 'log10 units in 15 cm⁻¹; orange up, blue down; black: mean spectrum; '
+                       f'{runs.source("library")}')
+
+def _middle(w, k): # of each k neighbours
+    return pd.Series(w).groupby(np.arange(len(w))//k).mean()
 
 # %% ../../nbs/paper/07_attribution.ipynb #31324069
 def correlations(runs:PaperRuns)->pd.DataFrame: # orders by orders
@@ -51,16 +41,7 @@ def correlations(runs:PaperRuns)->pd.DataFrame: # orders by orders
 @styled
 def figure8(runs:PaperRuns): # one axes
     "The correlation matrix, with its numbers"
-    c = correlations(runs)
-    ax = paper_axes(width=5.2, height=4.4)
-    m = ax.imshow(c, vmin=-1, vmax=1, cmap='PuOr'); ax.grid(False)
-    for i in range(len(c)):
-        for j in range(len(c)):
-            r = c.iloc[i, j]
-            ax.text(j, i, f'{r:.2f}'.replace('0.', '.'), ha='center', va='center', fontsize=6,
-                    color='w' if abs(r)>.75 else 'k')
-    ax.set_xticks(range(len(c)), c.columns, rotation=60, ha='right'); ax.set_yticks(range(len(c)), c.index)
-    ax.figure.colorbar(m, ax=ax, label='correlation', shrink=.8)
+    ax = correlation_matrix(correlations(runs), paper_axes(width=5.2, height=4.4))
     return signed(ax, runs.source('library'))
 
 # %% ../../nbs/paper/07_attribution.ipynb #bedf9e53
@@ -68,12 +49,11 @@ def table4(runs:PaperRuns,
            threshold:float=.9 # on the size of the correlation
           )->pd.DataFrame: # pair, correlation, and accuracy and data regime of both
     "Orders whose explanations go together, or against each other"
-    c = correlations(runs)
     s = runs['library'].scores.query('model=="cnn" and scope=="all" and split=="test"')
     s = s.groupby('group')[['mape', 'n']].mean()
     accuracy = pd.cut(s.mape, [0, 30, 40, np.inf], labels=['high', 'medium', 'low'])
     regime = pd.cut(s['n'], [0, 100, 200, np.inf], labels=['low', 'medium', 'high'])
-    pairs = [(a, b) for i,a in enumerate(c.index) for b in c.index[i+1:] if abs(c.loc[a, b])>threshold]
-    rows = [dict(pair=f'{a}-{b}', correlation=c.loc[a, b], accuracy=f'{accuracy[a]}-{accuracy[b]}',
-                 data=f'{regime[a]}-{regime[b]}') for a,b in pairs]
+    pairs = alike_pairs(correlations(runs), threshold)
+    rows = [dict(pair=f'{a}-{b}', correlation=r, accuracy=f'{accuracy[a]}-{accuracy[b]}',
+                 data=f'{regime[a]}-{regime[b]}') for a,b,r in pairs.itertuples(index=False)]
     return pd.DataFrame(rows, columns=['pair', 'correlation', 'accuracy', 'data'])

@@ -31,7 +31,7 @@ QUICK = {'cnn': dict(recipe='large', epochs=10), 'cnn-paper': dict(epochs=20)}
 SCALES = dict(
     smoke=dict(n=3000, splits=2, sizes=(500, 1000, None), sample_splits=3, sample_sizes=(100, None), folds=3,
                repeats=1, explained=6, settings=QUICK,
-               reading=dict(n=2000, seeds=2, epochs=4, each=5, n_test=10, most=4)),
+               reading=dict(n=1500, seeds=2, epochs=2, each=5, n_test=6, most=3)),
     sample=dict(n=0, splits=0, sizes=(), sample_splits=20, sample_sizes=(50, 100, 200, None), folds=0,
                 repeats=0, explained=0, settings={}, reading=None),
     full=dict(n=50_494, splits=20, sizes=(500, 1000, 2000, 5000, 10_000, 20_000, 30_000, None),
