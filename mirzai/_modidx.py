@@ -155,6 +155,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'mirzai.experiment.epoch_losses': ('experiment.html#epoch_losses', 'mirzai/experiment.py'),
                                    'mirzai.experiment.evaluate': ('experiment.html#evaluate', 'mirzai/experiment.py'),
                                    'mirzai.experiment.finish': ('experiment.html#finish', 'mirzai/experiment.py'),
+                                   'mirzai.experiment.group_codes': ('experiment.html#group_codes', 'mirzai/experiment.py'),
                                    'mirzai.experiment.group_scores': ('experiment.html#group_scores', 'mirzai/experiment.py'),
                                    'mirzai.experiment.grouped_split': ('experiment.html#grouped_split', 'mirzai/experiment.py'),
                                    'mirzai.experiment.kfold_splits': ('experiment.html#kfold_splits', 'mirzai/experiment.py'),

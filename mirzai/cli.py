@@ -166,7 +166,7 @@ def _ossl(a):
     from mirzai.ossl import fetch_ossl
     print(fetch_ossl(_new_file(a.out or 'ossl.parquet'), a.properties, cache=a.cache))
 
-# %% ../nbs/15_cli.ipynb #7c5d5493
+# %% ../nbs/15_cli.ipynb #cc8ce1a0
 def _fit_on(lib, name, target, seed, part=1.): # may run in a process of its own
     "Train on all samples, or on a random part of them"
     import numpy as np
@@ -215,7 +215,7 @@ def predict(a):
 _CAUTION = ('caution: {target} by a model trained on {n} samples of {library!r}, with no local validation: '
             'have some of your own samples analysed before acting on these numbers')
 
-# %% ../nbs/15_cli.ipynb #4e63f240
+# %% ../nbs/15_cli.ipynb #aa9eefc6
 def _spectra(f:str, unit):
     "A table, a KSSL folder, an instrument file or a folder of them"
     from mirzai.instruments import read_instruments
@@ -247,7 +247,8 @@ def evaluate(a):
     "score models by repeated splits, learning curves or cross-validation; goes on where it stopped"
     from mirzai.experiment import evaluate
     from mirzai.library import MirzaiError, property_info
-    if a.folds and a.sizes: raise MirzaiError('--folds and --sizes exclude each other: give one of them')
+    for other,asked in (('--sizes', a.sizes), ('--leave-out', a.leave_out)):
+        if a.folds and asked: raise MirzaiError(f'--folds and {other} exclude each other: give one of them')
     lib = _selected(a.library, a.unit, a.property)
     if a.folds and not 2<=a.folds<=len(lib):
         raise MirzaiError(f'--folds {a.folds}: give 2 to {len(lib)} for {len(lib)} samples')
@@ -314,7 +315,7 @@ def _intervals(res, log10):
     text = ', '.join(f'{m} {lo:.2f} to {hi:.2f}' for m,(lo,hi) in ends.items())
     return f'95% bootstrap interval of r2 (first repeat): {text}'
 
-# %% ../nbs/15_cli.ipynb #2a2e9bf3
+# %% ../nbs/15_cli.ipynb #fa945cfc
 def explain(a):
     "where a model looked, and whether that is true: figures, bands.csv, a report"
     from mirzai.attribution import attribute
@@ -333,7 +334,7 @@ def explain(a):
     print(f'{a.out}: {len(it)} predictions explained; {holds} of {len(bands)} important bands hold; open '
           f'{Path(a.out)/"report.html"}')
 
-# %% ../nbs/15_cli.ipynb #3b599429
+# %% ../nbs/15_cli.ipynb #9fc9967b
 def _explained(a, p):
     "The samples to explain: usable, on the model's grid, at most so many"
     import numpy as np
@@ -349,7 +350,7 @@ def _explained(a, p):
     rows = np.random.default_rng(a.seed).permutation(np.flatnonzero(usable))[:a.most]
     return lib[np.sort(rows)]
 
-# %% ../nbs/15_cli.ipynb #91d12a68
+# %% ../nbs/15_cli.ipynb #cb94efe3
 def _drivers(a):
     "The known truth of a synthetic library: named, or beside the table"
     import re
@@ -363,7 +364,7 @@ def _drivers(a):
         raise MirzaiError(f'{path}: no table of drivers (columns wavenumber and strength, numbers): {e}')
     return t.sort_values('wavenumber')
 
-# %% ../nbs/15_cli.ipynb #ac44b6c7
+# %% ../nbs/15_cli.ipynb #698fbd7d
 def _write_explanation(folder, a, p, lib, it, bands, others, drivers):
     "Tables, figures and the page"
     from mirzai.predictor import Predictor
@@ -381,14 +382,14 @@ def _write_explanation(folder, a, p, lib, it, bands, others, drivers):
     html = explain_report(it, bands, figures, 1+len(others), notes, tables)
     (folder/'report.html').write_text(html, encoding='utf-8')
 
-# %% ../nbs/15_cli.ipynb #d5982891
+# %% ../nbs/15_cli.ipynb #f39f8a5a
 def _beside(a, second, lib):
     "The explanation of the second model, if one was named"
     from mirzai.attribution import attribute
     if second is None: return None
     return attribute(second.model, lib, second.baselines, seed=a.seed, through=a.through)
 
-# %% ../nbs/15_cli.ipynb #9bc09226
+# %% ../nbs/15_cli.ipynb #19ce1fcb
 def _samples(it, bands):
     "Each sample's prediction and each band's part in it"
     import pandas as pd
@@ -397,7 +398,7 @@ def _samples(it, bands):
     t = pd.DataFrame({'predicted': one(it.predicted), 'usual': one(it.base), **parts})
     return t.set_axis(it.properties.index.rename('id')).round(4)
 
-# %% ../nbs/15_cli.ipynb #4eb65f69
+# %% ../nbs/15_cli.ipynb #f33ce6db
 _SAYS = dict(
     bands='What separates the quarter predicted richest from the quarter predicted poorest, smoothed over '
           '15 cm⁻¹: orange up, blue down, in colour only where a band holds. Above: the mean spectrum.',
@@ -423,7 +424,7 @@ def _pictures(a, it, bands, others, beside):
         out[name] = svg(it.plot_sample(int(i))), _SAYS['sample'].format(by=name)
     return out
 
-# %% ../nbs/15_cli.ipynb #d1ca27cd
+# %% ../nbs/15_cli.ipynb #ee5cb271
 def _by(it, bands, by):
     "The figures of one grouping"
     from mirzai.attribution import correlation_matrix
@@ -433,7 +434,7 @@ def _by(it, bands, by):
     return {f'by_{by}': (svg(it.plot_groups(by, doubt=doubt)), _SAYS['by'].format(by=by)),
             f'alike_{by}': (svg(correlation_matrix(it.alike(by))), _SAYS['alike'].format(by=by))}
 
-# %% ../nbs/15_cli.ipynb #38aef833
+# %% ../nbs/15_cli.ipynb #5926a3e3
 def _faithful(a, p, lib, it):
     "Completeness, infidelity, sensitivity: heading and table"
     import pandas as pd
@@ -444,7 +445,7 @@ def _faithful(a, p, lib, it):
                                                                        'noise': f['sensitivity']}
     return {'How faithful': pd.DataFrame({'': rows}).round(3)}
 
-# %% ../nbs/15_cli.ipynb #741c0d7f
+# %% ../nbs/15_cli.ipynb #f2116f55
 def _truth(a, p, lib, it, bands, drivers, second, beside):
     "Where the truth is known, how the explanation compares: heading and table"
     import pandas as pd
@@ -465,7 +466,7 @@ def _truth(a, p, lib, it, bands, drivers, second, beside):
     return {'Against the known truth': t.T.round(3),
             'Share of the strongest fifth of the drivers found': pd.DataFrame({'': share}).round(2)}
 
-# %% ../nbs/15_cli.ipynb #476390d2
+# %% ../nbs/15_cli.ipynb #cf267b85
 def _dose(folder, a, p, figures)->list:
     "Does the model see an addition? A sentence, where there are pairs"
     from mirzai.report import svg
@@ -476,7 +477,7 @@ def _dose(folder, a, p, figures)->list:
     pairs.to_csv(folder/'response.csv')
     return [response_text(response(pairs), p.model.target)]
 
-# %% ../nbs/15_cli.ipynb #6d88a427
+# %% ../nbs/15_cli.ipynb #d1786524
 def _notes(p, lib)->list:
     "What a reader must know"
     from mirzai.synthetic import is_synthetic
@@ -489,7 +490,7 @@ def _notes(p, lib)->list:
                 'learnt by heart as well.']
     return out + [_SAYS['potassium']]*(p.model.target=='kex')
 
-# %% ../nbs/15_cli.ipynb #3b58454b
+# %% ../nbs/15_cli.ipynb #adc3ed4e
 def _pairs(a, p):
     "Spectra before and after an addition: the user's, or made where the library is synthetic"
     from mirzai.library import MirzaiError
@@ -612,7 +613,7 @@ def _commands(add):
     c.add_argument('--out', default='mirzai-paper',
                    help='folder that keeps the results; what is there is not done again')
 
-# %% ../nbs/15_cli.ipynb #7ba3c10e
+# %% ../nbs/15_cli.ipynb #9a95c6cb
 def _explain_arguments(c):
     c.add_argument('--by', type=_words,
                    help='properties to group by, comma-separated (default: order, where there is one)')

@@ -14,9 +14,9 @@ from fastcore.basics import patch, store_attr
 from scipy.spatial import cKDTree
 from scipy.stats import binom
 from sklearn.decomposition import PCA
-from sklearn.model_selection import GroupKFold
 from .library import MirzaiError, SpectralLibrary
 from .transforms import SNV, to_grid
+from .experiment import group_codes, kfold_splits, labels
 
 # %% ../nbs/12_uncertainty.ipynb #87add71a
 LIMITS = (.06, .30)   # method and practical detection limit, cmol(+)/kg, doi 10.1016/j.aiia.2022.10.001
@@ -39,14 +39,9 @@ def fold_numbers(lib:SpectralLibrary,
                  seed:int=0 # one division a seed
                 )->np.ndarray: # (n,) fold of each sample, from 0
     "Deal samples into folds of about equal size, groups kept together; a missing group is one of its own"
-    keep = groups is not None and groups in lib.properties
-    codes = pd.factorize(lib.properties[groups])[0] if keep else np.full(len(lib), -1)
-    codes = np.where(codes<0, len(lib)+np.arange(len(lib)), codes)
-    folds,out = min(folds, len(np.unique(codes))), np.empty(len(lib), dtype=int)
-    if folds<2:
-        raise MirzaiError(f'{lib.name}: {groups or "samples"} makes {folds} fold(s): give two or more')
-    for i,(_,b) in enumerate(GroupKFold(folds, shuffle=True, random_state=seed).split(codes, groups=codes)):
-        out[b] = i
+    keep = lib.properties[groups] if groups in lib.properties else np.arange(len(lib))
+    folds,out = min(folds, len(np.unique(group_codes(keep)))), np.empty(len(lib), dtype=int)
+    for i,s in enumerate(kfold_splits(len(lib), folds, seed, keep)): out[s.test] = i
     return out
 
 # %% ../nbs/12_uncertainty.ipynb #0f756feb
@@ -146,9 +141,7 @@ def calibrate(make, # function of nothing that gives an unfitted estimator
 # %% ../nbs/12_uncertainty.ipynb #ec98d02d
 def _named(lib, by): # (n,) text
     if by not in lib.properties: raise MirzaiError(f'{lib.name}: no column {by!r} to group by')
-    v = lib.properties[by]
-    text = v.astype(str).where(v.notna(), 'undefined').to_numpy(dtype=object)
-    return np.where(text=='all', f'{by} all', text)                  # `all` stands for all of them
+    return labels(lib, by)
 
 def _coded(lib, by): # (n,) numbers, and the list of names
     codes,names = pd.factorize(_named(lib, by), sort=True)

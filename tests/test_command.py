@@ -203,3 +203,13 @@ def test_predict_from_a_folder_of_instrument_files(mirzai, models, sample, tmp_p
     (tmp_path/'notes.docx').write_bytes(b'nothing')
     code,out,err = mirzai('predict', models/'plsr', tmp_path/'notes.docx', '--out', tmp_path/'q.csv')
     assert code==2 and 'notes.docx' in err and not (tmp_path/'q.csv').exists()
+
+def test_folds_keep_profiles_together_and_leave_no_source_out(mirzai, tmp_path):
+    from mirzai.synthetic import synthetic_library
+    write_library(synthetic_library(160, 3), tmp_path/'syn.csv')
+    ask = ('evaluate', tmp_path/'syn.csv', '--models', 'plsr', '--folds', 4, '--repeats', 1, '--jobs', 1, '--out', tmp_path/'cv')
+    code,out,err = mirzai(*ask, '--leave-out', 'all')
+    assert code==2 and '--folds and --leave-out exclude each other' in err
+    assert mirzai(*ask, '--grouped')[0]==0
+    p = pd.read_parquet(tmp_path/'cv'/'predictions.parquet').query('split=="test" and scope.str.startswith("grouped")')
+    assert p.id.is_unique and len(p)>100

@@ -123,7 +123,7 @@ def test_too_few_for_the_level():
     (lambda c, l: c.interval([-.4, .3], l[:2]), 'not log10'), (lambda c, l: c.interval([.4, .3], l[:2], 90), 'level is 90'),
     (lambda c, l: c.p_below([.4, .3], l[:2], 0), 'threshold: not above 0'), (lambda c, l: c.interval([.4, .3], l[:2], labels=['x']), 'labels: 1 for 2'),
     (lambda c, l: c.difficulty(np.ones((2, 7))), 'X has shape (2, 7)'), (lambda c, l: calibrate(plsr, l[:50], by='county'), "no column 'county'"),
-    (lambda c, l: calibrate(plsr, l[:1]), 'two or more'), (lambda c, l: Calibration(c.arrays | dict(residual=np.ones(3)), c.settings), 'one length')])
+    (lambda c, l: calibrate(plsr, l[:1]), '1 folds of'), (lambda c, l: Calibration(c.arrays | dict(residual=np.ones(3)), c.settings), 'one length')])
 def test_errors_in_one_line(libs, cal, call, words):
     with pytest.raises(MirzaiError) as e: call(cal, libs[1])
     assert words in str(e.value) and '\n' not in str(e.value)
