@@ -1,5 +1,6 @@
 "Everything public, for notebooks: `from mirzai.all import *`"
 from mirzai.library import *
+from mirzai.page import *
 from mirzai.loading import *
 from mirzai.ossl import *
 from mirzai.instruments import *
@@ -11,6 +12,7 @@ from mirzai.gpr import *
 from mirzai.network import *
 from mirzai.datablock import *
 from mirzai.learner import *
+from mirzai.ensemble import *
 from mirzai.sweep import *
 from mirzai.experiment import *
 from mirzai.attribution import *
@@ -18,5 +20,7 @@ from mirzai.bands import *
 from mirzai.verdicts import *
 from mirzai.response import *
 from mirzai.uncertainty import Calibration, calibrate, said
+from mirzai.applicability import Domain, certify, fit_domain
 from mirzai.predictor import *
+from mirzai.field import decide, field_report, join_fields, local_score, mg_k, mg_k2o, write_table
 from mirzai.report import *

@@ -16,6 +16,7 @@ from .library import MirzaiError, SpectralLibrary, Progress, spectrum_axes, pane
 from .transforms import SNV, SavitzkyGolay, to_grid
 from .plsr import PLSR
 from .gpr import GPR
+from .ensemble import Ensemble
 
 # %% ../nbs/11_attribution.ipynb #ec474ae5
 class Attribution:
@@ -87,8 +88,11 @@ def _kernels(model:GPR):
         return (K@alpha*model.sd_+model.mean_)[:, None]
     return f
 
+# %% ../nbs/11_attribution.ipynb #abf9e46a
+def _mean(functions): return lambda z: sum(f(z).double() for f in functions)/len(functions)
+
 # %% ../nbs/11_attribution.ipynb #cdef6987
-def differentiable(model, # a fitted `PLSR`, `GPR` or `CNNRegressor`
+def differentiable(model, # a fitted `PLSR`, `GPR`, `CNNRegressor` or `Ensemble` of them
                    through:str='snv' # where it starts: 'snv' or 'absorbance'
                   ): # function of an (n, 1, p) tensor that gives (n, 1), on the model's scale
     "A model as a function of spectra that PyTorch can differentiate"
@@ -99,9 +103,10 @@ def differentiable(model, # a fitted `PLSR`, `GPR` or `CNNRegressor`
     if isinstance(model, PLSR): f = _linear(model)
     elif isinstance(model, GPR): f = _kernels(model)
     elif hasattr(model, 'net_'): f = model.net_.folded().after_snv
+    elif isinstance(model, Ensemble): f = _mean([differentiable(m) for m in model.models_])
     else:
-        raise MirzaiError(f'attribute: {type(model).__name__} cannot be explained here: use PLSR, GPR or '
-                          f'CNNRegressor')
+        raise MirzaiError(f'attribute: {type(model).__name__} cannot be explained here: use PLSR, GPR, '
+                          f'CNNRegressor or Ensemble')
     if through=='snv': return f
     centred = lambda x: x-x.mean(-1, keepdim=True)
     return lambda x: f(centred(x)/(x.std(-1, keepdim=True, correction=0)+1e-10))

@@ -133,13 +133,14 @@ def _check_scope(lib, scope, kind, column, name):
 MODELS = ('plsr', 'gpr', 'cnn')
 PAPER_MODELS = ('plsr-paper', 'cnn-paper')
 
-def make_model(name:str, # one of `MODELS` or `PAPER_MODELS`
+def make_model(name:str, # one of `MODELS` or `PAPER_MODELS`; several joined by + are an ensemble
                target:str='kex', # property predicted
                seed:int=0, # of everything random in it
                n:int=None, # training samples; needed by plsr-paper alone
                **kwargs # further arguments of the model
               ): # an unfitted model
     "A model by name"
+    if '+' in name: return _ensemble(name.split('+'), target, seed, **kwargs)
     if name=='plsr-paper': kwargs = dict(max_components=paper_components(n)) | kwargs
     if name.startswith('plsr'): return PLSR(target=target, **kwargs)
     if name=='gpr': return GPR(target=target, seed=seed, **kwargs)
@@ -148,6 +149,12 @@ def make_model(name:str, # one of `MODELS` or `PAPER_MODELS`
         from mirzai.learner import CNNRegressor
         return CNNRegressor(target=target, seed=seed, **kwargs)
     raise MirzaiError(f'model {name!r} is not known: use one of {", ".join(MODELS+PAPER_MODELS)}')
+
+# %% ../nbs/10_experiment.ipynb #51eba4ae
+def _ensemble(names, target, seed, **kwargs): # a name that comes again has another seed
+    from mirzai.ensemble import Ensemble
+    seeds = [seed+100*names[:i].count(n) for i,n in enumerate(names)]
+    return Ensemble([make_model(n, target, s, **kwargs) for n,s in zip(names, seeds)], target)
 
 # %% ../nbs/10_experiment.ipynb #da50ad30
 def paper_components(n:int # training samples

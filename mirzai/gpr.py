@@ -6,9 +6,9 @@
 __all__ = ['PRIOR_SD', 'views', 'rq', 'nll', 'tune', 'GPR']
 
 # %% ../nbs/06_gpr.ipynb #e6caf7ce
-import numpy as np, warnings
+import copy, numpy as np, warnings
 from fastcore.basics import patch, store_attr
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 from scipy.spatial.distance import cdist
 from sklearn.utils.validation import check_is_fitted
@@ -133,13 +133,38 @@ def _predict(self:GPR, X, chunk=2000):
     out = [self._cross(X[i:i+chunk])@self.alpha_ for i in range(0, len(X), chunk)]
     return np.concatenate(out)*self.sd_+self.mean_
 
+# %% ../nbs/06_gpr.ipynb #3a7149d8
+@patch
+def remoteness(self:GPR,
+               X, # SpectralLibrary, or (n, p) absorbance
+               chunk:int=500 # spectra at a time
+              )->np.ndarray: # (n,) 0: known as well as a training sample without noise; 1: nothing known
+    "Posterior over prior variance of the process, noise left out (equation 2.26 of Rasmussen & Williams 2006)"
+    check_is_fitted(self)
+    X = self._data(X, None, False)[0]
+    known = np.empty(len(X))
+    for i in range(0, len(X), chunk):
+        half = solve_triangular(self._chol[0], self._cross(X[i:i+chunk]).T, lower=True)
+        known[i:i+chunk] = (half*half).sum(0)
+    return np.maximum(1-known/np.exp(self.theta_[[0, 3]]).sum(), 0)
+
 # %% ../nbs/06_gpr.ipynb #d920f4b9
 @patch
 def predict_sd(self:GPR,
                X # SpectralLibrary, or (n, p) absorbance
               )->np.ndarray: # (n,) standard deviation on the model's scale (log10 for Kex), noise included
     "The process's own standard deviation of each prediction"
-    check_is_fitted(self)
-    K = self._cross(self._data(X, None, False)[0])
-    s = sum(np.exp(self.theta_[[0, 3]]))+np.exp(self.theta_[-1])
-    return self.sd_*np.sqrt(np.maximum(s-np.einsum('ij,ji->i', K, cho_solve(self._chol, K.T)), 0))
+    open_ = self.remoteness(X)*np.exp(self.theta_[[0, 3]]).sum()
+    return self.sd_*np.sqrt(open_+np.exp(self.theta_[-1]))
+
+# %% ../nbs/06_gpr.ipynb #4998dda9
+@patch
+def refit(self:GPR,
+          lib # SpectralLibrary with the target
+         ): # a new model
+    "The same hyperparameters on other samples, `max_samples` of them at most"
+    new = copy.copy(self)
+    X,y = new._data(lib, None, reset=True)
+    keep = np.random.default_rng(self.seed).permutation(len(X))[:self.max_samples]
+    new._condition(X[keep], new._to_scale(y[keep]))
+    return new

@@ -4,31 +4,20 @@
 
 # %% auto #0
 __all__ = ['MAX_BYTES', 'MAX_POINTS', 'REPLICATE', 'write_jcamp', 'read_instrument', 'instrument_files', 'sample_name',
-           'read_instruments']
+           'read_instruments', 'spectra_chunks']
 
 # %% ../nbs/01c_instruments.ipynb #29d0dce6
 import io, os, re, struct, warnings
 import numpy as np, pandas as pd
-from contextlib import contextmanager, redirect_stdout
+from collections import Counter
+from contextlib import redirect_stdout
+from fastcore.basics import patch, store_attr
 from pathlib import Path
 from types import SimpleNamespace
 from scipy.interpolate import CubicSpline
 from soilspecdata.readers import read_spa
-from .library import MirzaiError, Progress, SpectralLibrary, some
-from .loading import atomic, check_absorbance, read_library, to_absorbance
-
-# %% ../nbs/01c_instruments.ipynb #4ae4d8e0
-@contextmanager
-def _reading(path, kind:str):
-    "Any failure inside becomes one line that names the file"
-    try:
-        with np.errstate(all='ignore'): yield
-    except MirzaiError: raise
-    except ImportError:
-        raise MirzaiError(f"{path}: reading {kind} needs more packages: pip install 'mirzai[instruments]'")
-    except Exception as e:
-        why = ' '.join(f'{type(e).__name__} {e}'.split())[:100]
-        raise MirzaiError(f'{path}: damaged {kind} file ({why}): export it again')
+from .library import MirzaiError, Progress, SpectralLibrary, concat, some
+from .loading import atomic, check_absorbance, open_library, reading, to_absorbance
 
 # %% ../nbs/01c_instruments.ipynb #53c12a3c
 MAX_BYTES = 64<<20   # of one instrument file
@@ -278,7 +267,7 @@ def read_instrument(path, # a file of Bruker OPUS, Thermo OMNIC (.spa) or JCAMP-
         raise MirzaiError(f'{path}: is not OPUS, OMNIC .spa or JCAMP-DX, judging by its first bytes: export '
                           f'one of these, or give tables to read_library')
     props = pd.DataFrame(dict(file=str(path), instrument=kind), index=pd.Index([path.stem], name='id'))
-    with _reading(path, kind):
+    with reading(path, kind):
         w,values,declared = _READERS[kind](path, raw, unit)
         A = _absorbance(path, w, values, declared, unit)
         return check_absorbance(SpectralLibrary(A[None], w, props, str(path)), str(path))
@@ -331,77 +320,150 @@ def _onto(lib:SpectralLibrary, grid)->np.ndarray: # (n, p) float32
     spline = lambda s: CubicSpline(w, s)(at) if np.isfinite(s).all() else np.interp(at, w, s)
     return np.stack([spline(s) for s in lib.spectra]).astype(np.float32)
 
+# %% ../nbs/01c_instruments.ipynb #63f23ff9
+def _groups(files:list, replicate)->dict: # (folder, sample's name or None for a table, number) -> its files
+    "Which files belong together"
+    groups = {}
+    for i,f in enumerate(files):
+        one = not f.name.lower().endswith(_TABLES)
+        key = (f.parent, sample_name(f, replicate), i if replicate is False else 0) if one else (f, None, 0)
+        groups.setdefault(key, []).append(f)
+    return groups
+
+# %% ../nbs/01c_instruments.ipynb #3542dd1d
+def _distinct(ids:list, # of samples
+              files:list, # the first file of each
+              fixed:list=() # ids that others have already
+             )->list:
+    "Ids made different where they are not: first the folder's name, then the whole file's"
+    for name in (lambda f, i: f'{f.parent.name}/{i}', lambda f, i: f.name, lambda f, i: str(f)):
+        n = Counter([*fixed, *ids])
+        ids = [name(f, i) if n[i]>1 else i for f,i in zip(files, ids)]
+    return ids
+
 # %% ../nbs/01c_instruments.ipynb #d50dcd16
-def _read_any(path:Path, unit)->tuple: # the library, what was warned about
-    "One instrument file or one table"
+def _heard(f, *args)->tuple: # what it gives, what was warned about
+    "Call `f` and keep what it warns about"
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter('always', UserWarning)
-        if path.name.lower().endswith(_TABLES):
-            lib = read_library(path, unit or 'absorbance')
-            lib.properties = lib.properties.assign(file=str(path), instrument='table')
-        else: lib = read_instrument(path, unit)
-    return lib, [str(s.message) for s in said if issubclass(s.category, UserWarning)]
+        out = f(*args)
+    return out, [str(s.message) for s in said if issubclass(s.category, UserWarning)]
 
 # %% ../nbs/01c_instruments.ipynb #756276c1
 def _short(message:str, path)->str: # without the file, without the remedy
     "What is wrong, in few words"
     return message.removeprefix(f'{path}: ').split(': ')[0][:80]
 
-# %% ../nbs/01c_instruments.ipynb #b8d675b9
-def _gather(files:list, unit, on_error:str)->tuple: # parts on one grid, {file: what was wrong}, warnings
-    "Read files one after the other"
-    parts,bad,said,grid = [],{},[],None
-    with Progress('reading instrument files', len(files)) as progress:
-        for f in files:
-            try:
-                lib,more = _read_any(f, unit)
-                grid = lib.wavenumbers if grid is None else grid
-                parts.append((f, SpectralLibrary(_onto(lib, grid), grid, lib.properties))); said += more
-            except MirzaiError as e:
-                if on_error=='raise': raise
-                bad[f] = ' '.join(str(e).split())
-            progress.step()
-    return parts, bad, said
+# %% ../nbs/01c_instruments.ipynb #acc75d3a
+class _Files:
+    "Instrument files and tables on their way to a library, and what is met on the way"
+    def __init__(self,
+        paths, # files and folders
+        unit=None, # as in `read_instruments`
+        replicate=None, # as there
+        on_error='report', # as there
+        rows=None # in a part, at most; default: any number
+    ):
+        store_attr()
+        sample_name('a', replicate)                                    # refuses a bad rule before the work
+        one = isinstance(paths, (str, os.PathLike))
+        self.name = str(paths) if one else f'{len(paths := list(paths))} paths'
+        self.files,self.others = instrument_files(paths)
+        if not self.files:
+            raise MirzaiError(f'{self.name}: no instrument files (.0, .spa, .dx, .jdx) or tables there')
+        self.grid,self.bad,self.said,self.odd = None,{},[],[]          # the first spectrum's; {file: why}
 
-# %% ../nbs/01c_instruments.ipynb #63f23ff9
-def _groups(parts:list, replicate)->dict: # sample's name, or None for a table -> its parts
-    "Which files belong together"
-    groups = {}
-    for i,(f,lib) in enumerate(parts):
-        one = lib.properties.instrument.iloc[0]!='table'
-        key = (f.parent, sample_name(f, replicate), i if replicate is False else 0) if one else (f, None, i)
-        groups.setdefault(key, []).append(lib)
-    return groups
+# %% ../nbs/01c_instruments.ipynb #178446e5
+@patch
+def attempt(self:_Files, f:Path, read, *args): # what `read` gives, or None
+    "Read, or remember what was wrong"
+    try: out,said = _heard(read, *args)
+    except MirzaiError as e:
+        if self.on_error=='raise': raise
+        self.bad[f] = ' '.join(str(e).split())
+        return
+    self.said += said
+    return out
+
+# %% ../nbs/01c_instruments.ipynb #a336406a
+@patch
+def on_grid(self:_Files, lib:SpectralLibrary)->SpectralLibrary:
+    "On the grid of the first spectrum"
+    if self.grid is None: self.grid = lib.wavenumbers
+    return SpectralLibrary(_onto(lib, self.grid), self.grid, lib.properties, lib.name)
 
 # %% ../nbs/01c_instruments.ipynb #95473f10
-def _average(members:list, name)->tuple: # spectra, properties
-    "One row for the replicates of a sample; a table stays as it is"
-    first,n = members[0],len(members)
-    if name is None: return first.spectra, first.properties.assign(replicates=1, replicate_sd=np.nan)
-    S = np.concatenate([m.spectra for m in members]).astype(np.float64)
+@patch
+def sample(self:_Files, files:list, id:str): # id, spectrum and properties; None if no file could be read
+    "The mean of a sample's replicates"
+    read = lambda f: self.on_grid(read_instrument(f, self.unit))
+    libs = [l for f in files if (l := self.attempt(f, read, f)) is not None]
+    if not libs: return
+    S,n = np.concatenate([l.spectra for l in libs]).astype(np.float64),len(libs)
     sd = S.std(0, ddof=1) if n>1 else np.array([np.nan])
     sd = sd[np.isfinite(sd)].mean() if np.isfinite(sd).any() else np.nan
-    return S.mean(0, keepdims=True), first.properties.set_axis([name]).assign(replicates=n, replicate_sd=sd)
+    if n>10 or sd>.05: self.odd.append(id)
+    return id, S.mean(0), libs[0].properties.iloc[0].to_dict()|dict(replicates=n, replicate_sd=sd)
 
-# %% ../nbs/01c_instruments.ipynb #3542dd1d
-def _distinct(props:pd.DataFrame)->pd.DataFrame:
-    "Ids made different where they are not: first the folder's name, then the whole file's"
-    for name in (lambda f, i: f'{f.parent.name}/{i}', lambda f, i: f.name, lambda f, i: str(f)):
-        twice = props.index.duplicated(keep=False)
-        ids = [name(Path(f), i) if t and k!='table' else i
-               for i,f,t,k in zip(props.index, props.file, twice, props.instrument)]
-        props = props.set_axis(pd.Index(ids, name='id').astype(str), axis=0)
-    return props
+# %% ../nbs/01c_instruments.ipynb #bed8aeac
+@patch
+def table(self:_Files, f:Path, file):
+    "The parts of a table"
+    unit,used = self.unit or 'absorbance',False
+    parts = file.chunks(unit, self.rows) if self.rows else map(file.read, [unit])
+    read = lambda: None if (part := next(parts, None)) is None else self.on_grid(part)
+    while (part := self.attempt(f, read)) is not None:
+        used,part.properties = True,part.properties.set_axis(part.properties.index.astype(str)).assign(
+            file=str(f), instrument='table', replicates=1, replicate_sd=np.nan)
+        yield part
+    if used and f in self.bad: raise MirzaiError(self.bad[f])
+
+# %% ../nbs/01c_instruments.ipynb #be5ae365
+@patch
+def ids(self:_Files, groups:dict, tables:dict)->dict: # key of a group -> id
+    "An id for each sample outside the tables"
+    held = [i for t in tables.values() if t for i in t.properties.index.astype(str)]
+    ones = {k: files[0] for k,files in groups.items() if k[1] is not None}
+    return dict(zip(ones, _distinct([name for _,name,_ in ones], list(ones.values()), held)))
+
+# %% ../nbs/01c_instruments.ipynb #b8d675b9
+@patch
+def parts(self:_Files, quiet=True): # SpectralLibrary parts
+    "Everything, part by part"
+    groups,waiting = _groups(self.files, self.replicate),[]
+    tables = {f: self.attempt(f, open_library, f) for f,name,_ in groups if name is None}
+    ids = self.ids(groups, tables)
+    with Progress('reading instrument files', len(self.files), quiet) as progress:
+        for key,files in groups.items():
+            if key in ids: waiting += filter(None, [self.sample(files, ids[key])])
+            full = key not in ids or len(waiting)==self.rows           # a table comes: keep the order
+            if waiting and full: yield self.pack(waiting); waiting = []
+            if tables.get(key[0]): yield from self.table(key[0], tables[key[0]])
+            for _ in files: progress.step()
+    if waiting: yield self.pack(waiting)
+    if self.grid is None:
+        raise MirzaiError(f'none of {len(self.files)} files could be read; the first: '
+                          f'{next(iter(self.bad.values()))}')
+    self.tell()
+
+# %% ../nbs/01c_instruments.ipynb #3699b2d1
+@patch
+def pack(self:_Files, samples:list)->SpectralLibrary:
+    "Samples as a library"
+    ids,X,props = zip(*samples)
+    props = pd.DataFrame(props, index=pd.Index(ids, name='id'))
+    return SpectralLibrary(np.stack(X), self.grid, props, self.name)
 
 # %% ../nbs/01c_instruments.ipynb #708e37ae
-def _tell(bad:dict, n:int, said:list, props:pd.DataFrame):
+@patch
+def tell(self:_Files):
     "Three warnings at most"
+    bad,said,odd = self.bad,self.said,self.odd
     if bad:
         what = some((f'{f.name} ({_short(m, f)})' for f,m in bad.items()))
-        warnings.warn(f'{len(bad)} of {n} files could not be read: {what}')
+        warnings.warn(f'{len(bad)} of {len(self.files)} files could not be read: {what}')
     if said: warnings.warn(said[0] if len(said)==1 else f'{len(said)} remarks: {some(said, 2)}')
-    odd = props.index[(props.replicates>10)|(props.replicate_sd>.05)]
-    if len(odd):
+    if odd:
         warnings.warn(f'{len(odd)} samples have over 10 replicates, or replicates more than 0.05 apart '
                       f'({some(odd)}): are they one soil? If not, give another rule or replicate=False')
 
@@ -413,16 +475,20 @@ def read_instruments(paths, # files and folders, in any mixture; a table counts 
                     )->SpectralLibrary: # `file` (the first), `instrument`, `replicates`, `replicate_sd`
     "Read instrument files into one library on the first file's grid, replicates averaged"
     if on_error not in ('report', 'raise'): raise MirzaiError(f'on_error {on_error!r}: say report or raise')
-    sample_name('a', replicate)                                        # refuses a bad rule before the work
-    source = str(paths) if isinstance(paths, (str, os.PathLike)) else f'{len(paths := list(paths))} paths'
-    files,others = instrument_files(paths)
-    if not files: raise MirzaiError(f'{source}: no instrument files (.0, .spa, .dx, .jdx) or tables there')
-    parts,bad,said = _gather(files, unit, on_error)
-    if not parts:
-        raise MirzaiError(f'none of {len(files)} files could be read; the first: {next(iter(bad.values()))}')
-    rows = [_average(members, name) for (_,name,_),members in _groups(parts, replicate).items()]
-    X,props = np.concatenate([x for x,_ in rows]),_distinct(pd.concat([p for _,p in rows]))
-    _tell(bad, len(files), said, props)
-    dropped = pd.Series([_short(m, f) for f,m in bad.items()], dtype=object).value_counts().to_dict()
-    if others: dropped['other kind of file'] = others
-    return SpectralLibrary(X, parts[0][1].wavenumbers, props, source, dropped)
+    files = _Files(paths, unit, replicate, on_error)
+    lib = concat(list(files.parts(quiet=False)), files.name)
+    why = [_short(m, f) for f,m in files.bad.items()]
+    lib.dropped = pd.Series(why, dtype=object).value_counts().to_dict()
+    if files.others: lib.dropped['other kind of file'] = files.others
+    return lib
+
+# %% ../nbs/01c_instruments.ipynb #6255d66b
+def spectra_chunks(path, # a table, a KSSL folder, an instrument file, or a folder of these files and tables
+                   unit:str=None, # as in `read_instruments`; 'absorbance' leaves instrument files their own
+                   rows:int=2048 # in a part, at most
+                  ): # SpectralLibrary parts, one after the other
+    "Spectra to predict from, part by part"
+    path,unit = Path(path),None if unit=='absorbance' else unit
+    library = path.name.lower().endswith(_TABLES) or any(path.glob('*.npy')) or not path.exists()
+    if library: yield from open_library(path).chunks(unit or 'absorbance', rows)
+    else: yield from _Files(path, unit, rows=rows).parts()

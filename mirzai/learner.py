@@ -143,6 +143,7 @@ def _fit(self:CNNRegressor, X, t, valid):
     self.pre_ = pre.learn(torch.from_numpy(X)[:, None])
     self.learners_ = [self._train(X, t, valid, 1000*self.seed+i) for i in range(r['nets'])]
     self.net_ = SpectralNet(self.pre_, [l.model for l in self.learners_], self.mean_, self.sd_).eval()
+    self.learn_latent(X)
     # (epochs, n) on the model's scale, mean over the networks
     self.valid_errors_ = valid and np.mean([l.valid_errors.errors for l in self.learners_], 0)*self.sd_**2
 

@@ -9,7 +9,9 @@ __all__ = ['pls_path', 'stop_rule', 'PLSR']
 import numpy as np
 import matplotlib.pyplot as plt
 from fastcore.basics import patch, store_attr
+from sklearn.base import clone
 from sklearn.model_selection import KFold
+from sklearn.utils.validation import check_is_fitted
 from .library import MirzaiError, SpectralLibrary, spectrum_axes, panels
 from .transforms import SpectralRegressor, paper_pipeline, SavitzkyGolay
 
@@ -17,7 +19,7 @@ from .transforms import SpectralRegressor, paper_pipeline, SavitzkyGolay
 def pls_path(X, # (n, p) centred (and scaled) spectra, float64
              t, # (n,) centred target
              n_components:int # largest number of components, A
-            )->tuple: # (p, A) regression vectors, column k with k+1 components; (p, A) sums of squares
+            )->tuple: # (p, A) each: regression vectors, with 1 to A components; sums of squares; rotations
     "PLS1 with 1 to A components (Dayal & MacGregor 1997, algorithm 1), and what each column explained"
     n,p = X.shape
     R,P,B,S = (np.zeros((p, n_components)) for _ in range(4))
@@ -34,7 +36,7 @@ def pls_path(X, # (n, p) centred (and scaled) spectra, float64
         s = s-P[:, a]*q*(z@z)
         B[:, a] = B[:, a-1]*(a>0) + r*q
         S[:, a] = w*w*q*q*(z@z)                       # the component's sum of squares, shared by weight
-    return B, S
+    return B, S, R
 
 # %% ../nbs/05_plsr.ipynb #96200f20
 def stop_rule(loss, # (A,) validation loss for 1, 2, ... components (or epochs)
@@ -71,18 +73,18 @@ class PLSR(SpectralRegressor):
 
 # %% ../nbs/05_plsr.ipynb #81836660
 @patch
-def _path(self:PLSR, X, t, n_components)->tuple: # vectors in the units of X, means, sums of squares
+def _path(self:PLSR, X, t, n_components)->tuple: # vectors in the units of X, means, sums of squares, rotations in the units of X
     "Centre, scale, fit all component counts"
     X = X.astype(np.float64)
     mean,sd = X.mean(0), X.std(0, ddof=1) if self.scale else np.ones(X.shape[1])
     sd[sd==0] = 1.
     n = min(n_components, len(X)-1, X.shape[1])
-    B,S = pls_path((X-mean)/sd, t-t.mean(), n)
-    return B/sd[:, None], mean, t.mean(), S
+    B,S,R = pls_path((X-mean)/sd, t-t.mean(), n)
+    return B/sd[:, None], mean, t.mean(), S, R/sd[:, None]
 
 # %% ../nbs/05_plsr.ipynb #079a0e86
 def _losses(path, X, t)->np.ndarray: # (A,) mean squared error of each component count
-    B,mean,tm,_ = path
+    B,mean,tm,*_ = path
     return np.mean(((X-mean)@B + tm - t[:, None])**2, axis=0)
 
 # %% ../nbs/05_plsr.ipynb #820831b3
@@ -96,8 +98,9 @@ def _fit(self:PLSR, X, t, valid):
         if valid is not None: self.valid_loss_ = _losses(path, *valid)
         else: self.valid_loss_ = self._cv_loss(X, t, path[0].shape[1])
         k = stop_rule(self.valid_loss_)+1
-    self.n_components_,(B,self.mean_,self.intercept_,S) = k, path
-    self.coef_,self.explained_ = B[:, k-1], S[:, :k].sum(1)
+    self.n_components_,(B,self.mean_,self.intercept_,S,R) = k, path
+    self.coef_,self.explained_,self.rotations_ = B[:, k-1], S[:, :k].sum(1), R[:, :k]
+    self.score_var_ = self._scores(X).var(0, ddof=1)
 
 # %% ../nbs/05_plsr.ipynb #872e7395
 @patch
@@ -106,6 +109,10 @@ def _cv_loss(self:PLSR, X, t, most):
     losses = [_losses(self._path(X[a], t[a], most), X[b], t[b]) for a,b in folds]
     most = min(map(len, losses))
     return np.mean([l[:most] for l in losses], axis=0)
+
+# %% ../nbs/05_plsr.ipynb #741d3ffe
+@patch
+def _scores(self:PLSR, X): return (X-self.mean_)@self.rotations_    # (n, k)
 
 # %% ../nbs/05_plsr.ipynb #7410a555
 @patch
@@ -143,3 +150,23 @@ def vip(self:PLSR)->np.ndarray: # (p,) in the order of the wavenumbers; 0 where 
     if self.preprocess!='plsr': return v
     out = np.zeros(len(self.wavenumbers_)); out[self.pipeline_[-1].keep_] = v
     return out
+
+# %% ../nbs/05_plsr.ipynb #9633f703
+@patch
+def remoteness(self:PLSR,
+               X # SpectralLibrary, or (n, p) absorbance
+              )->np.ndarray: # (n,) about 1 for a soil like those of the training set
+    "Hotelling's T² of the PLS scores over the number of components, doi 10.1214/aoms/1177732979"
+    check_is_fitted(self)
+    T = self._scores(self._pre(self._data(X, None, False)[0]))
+    some = self.score_var_>0                          # a component that explains nothing has no score
+    return (T[:, some]**2/self.score_var_[some]).mean(1)
+
+# %% ../nbs/05_plsr.ipynb #83528c3b
+@patch
+def refit(self:PLSR,
+          lib # SpectralLibrary with the target
+         ): # a new model
+    "The same number of components on other samples"
+    new = clone(self).set_params(n_components=int(self.n_components_))
+    return new.fit(lib)

@@ -4,17 +4,18 @@
 
 # %% auto #0
 __all__ = ['LIMITS', 'AXES', 'LEAST', 'Check', 'THRESHOLDS', 'said', 'fold_numbers', 'out_of_fold', 'spectral_axes', 'place',
-           'nearest_miss', 'Calibration', 'calibrate', 'ranks', 'chance_band', 'coverage', 'interval_score',
-           'reliability', 'ece', 'check']
+           'nearest_miss', 'Calibration', 'calibration_from', 'calibrate', 'ranks', 'chance_band', 'coverage',
+           'interval_score', 'reliability', 'ece', 'check']
 
 # %% ../nbs/12_uncertainty.ipynb #a5e1be66
 import numpy as np, pandas as pd
 from collections import namedtuple
 from fastcore.basics import patch, store_attr
+from joblib import Parallel, delayed, parallel_config
 from scipy.spatial import cKDTree
 from scipy.stats import binom
 from sklearn.decomposition import PCA
-from .library import MirzaiError, SpectralLibrary
+from .library import MirzaiError, SpectralLibrary, property_info
 from .transforms import SNV, to_grid
 from .experiment import group_codes, kfold_splits, labels
 
@@ -39,28 +40,37 @@ def fold_numbers(lib:SpectralLibrary,
                  seed:int=0 # one division a seed
                 )->np.ndarray: # (n,) fold of each sample, from 0
     "Deal samples into folds of about equal size, groups kept together; a missing group is one of its own"
-    keep = lib.properties[groups] if groups in lib.properties else np.arange(len(lib))
-    folds,out = min(folds, len(np.unique(group_codes(keep)))), np.empty(len(lib), dtype=int)
-    for i,s in enumerate(kfold_splits(len(lib), folds, seed, keep)): out[s.test] = i
+    return _dealt(lib.properties[groups] if groups in lib.properties else np.arange(len(lib)), folds, seed)
+
+def _dealt(keep, folds, seed): # (n,) fold of each; equal values of `keep` in one
+    folds,out = min(folds, len(np.unique(group_codes(keep)))), np.empty(len(keep), dtype=int)
+    for i,s in enumerate(kfold_splits(len(keep), folds, seed, keep)): out[s.test] = i
     return out
 
 # %% ../nbs/12_uncertainty.ipynb #0f756feb
+def _one_fold(make, lib, out, also): # measured, predicted and looked at, of the rows that are out
+    model = make().fit(train := lib[~out])
+    test = lib[out]
+    return (model._to_scale(test.y(model.target)), model.predict_scale(test),
+            also and np.asarray(also(model, train, test)))
+
+# %% ../nbs/12_uncertainty.ipynb #8c531937
 def out_of_fold(make, # function of nothing that gives an unfitted estimator
                 lib:SpectralLibrary, # with the estimator's target
-                fold # (n,) from `fold_numbers`
-               )->tuple: # (n,) measured, (n,) predicted, on the model's scale (log10 for Kex)
+                fold, # (n,) from `fold_numbers`
+                also=None, # function of (model, its training part, the fold) that gives (n_fold, k)
+                jobs:int=1 # folds at a time, each in a process of its own with one thread
+               )->tuple: # (n,) measured, (n,) predicted, on the model's scale; with `also` its (n, k)
     "Each sample predicted by a model that did not see its fold"
-    target = make().target
+    target,folds = make().target, [fold==f for f in np.unique(fold)]
     lib.check_training(target)
     if np.isnan(lib.y(target)).any():
         raise MirzaiError(f'{lib.name}: {target} missing in {np.isnan(lib.y(target)).sum()} row(s): select() '
                           f'drops them')
-    observed,predicted = np.empty((2, len(lib)))
-    for f in np.unique(fold):
-        model = make().fit(lib[fold!=f])
-        predicted[fold==f] = model.predict_scale(lib[fold==f])
-        observed[fold==f] = model._to_scale(lib.y(target)[fold==f])
-    return observed, predicted
+    with parallel_config('loky', inner_max_num_threads=1):
+        parts = Parallel(jobs)(delayed(_one_fold)(make, lib, f, also) for f in folds)
+    rows = np.argsort(np.concatenate([np.flatnonzero(f) for f in folds]))
+    return tuple(np.concatenate(p)[rows] for p in zip(*parts) if p[0] is not None)
 
 # %% ../nbs/12_uncertainty.ipynb #508b9fc7
 AXES = 10   # principal components in which soils are alike
@@ -101,7 +111,7 @@ class Calibration:
     "The out-of-fold errors of a model, and what is needed to expect them of new soils"
     def __init__(self,
         arrays:dict, # wavenumbers, center, axes; place, predicted, residual, difficulty; label with groups
-        settings:dict # target, log10, k, beta, window, by, names, together, folds, seed: plain values
+        settings:dict # target, log10, k, beta, window, by, names, split, seed: plain values
     ):
         store_attr()
         each = {'place', 'predicted', 'residual', 'difficulty', 'label'} & set(arrays)
@@ -112,31 +122,64 @@ class Calibration:
     def __len__(self): return len(self.arrays['residual'])
 
 # %% ../nbs/12_uncertainty.ipynb #9e063f2d
-def calibrate(make, # function of nothing that gives an unfitted estimator
-              lib:SpectralLibrary, # the training set
-              folds:int=10, # trainings it costs
-              groups:str='profile', # column whose samples stay in one fold, where the library has it
-              by:str=None, # column of groups with errors of their own, such as 'order'; None: one for all
-              k:int=25, # neighbours that tell how hard a soil is; None: one width for all
-              beta:float=.5, # share of the mean error added to theirs
-              window:int=200, # errors used for a new soil, of the soils predicted most like it; None: all
-              seed:int=0 # of the folds
-             )->Calibration:
-    "Cross-conformal calibration: no sample is lost to training, doi 10.1007/s10472-013-9368-4"
-    label = {} if by is None else dict(zip(('label', 'names'), _coded(lib, by)))
-    fold = fold_numbers(lib, folds, groups, seed)
-    observed,predicted = out_of_fold(make, lib, fold)
-    residual,(center,axes) = observed-predicted, spectral_axes(lib.spectra, seed)
-    arrays = dict(wavenumbers=lib.wavenumbers, center=center, axes=axes, residual=residual,
+def calibration_from(lib:SpectralLibrary, # the samples, one predicted several times as often
+                     observed, predicted, # (n,) in the target's own unit; no model saw the sample it predicts
+                     split:str, # which samples were kept from which model, in words
+                     target:str='kex', # property predicted
+                     log10:bool=None, # was its logarithm modelled? None: as `PROPERTIES` says
+                     fold=None, # (n,) what a sample's difficulty leaves out; None: ten parts, copies together
+                     by:str=None, # column of groups with errors of their own, such as 'order'
+                     k:int=25, # neighbours that tell how hard a soil is; None: one width for all
+                     beta:float=.5, # share of the mean error added to theirs
+                     window:int=200, # errors used for a new soil, of those predicted most like it; None: all
+                     seed:int=0 # of the ten parts
+                    )->Calibration:
+    "A calibration from predictions that exist"
+    log10 = property_info(target)['log10'] if log10 is None else log10
+    observed,predicted = _on_scale(lib, log10, observed=observed, predicted=predicted)
+    if fold is None: fold = _dealt(lib.ids, 10, seed)
+    center,axes = spectral_axes(lib.spectra, seed)
+    arrays = dict(wavenumbers=lib.wavenumbers, center=center, axes=axes, residual=observed-predicted,
                   predicted=predicted, place=place(lib.spectra, center, axes), difficulty=np.ones(len(lib)))
-    together = groups if groups in lib.properties else 'sample'
-    settings = dict(target=make().target, log10=bool(make()._scale()), k=k, beta=beta, window=window,
-                    by=by, together=together, folds=int(fold.max()+1), seed=seed)
-    if label: arrays['label'],settings['names'] = label.values()
+    settings = dict(target=target, log10=bool(log10), k=k, beta=beta, window=window, by=by, split=split,
+                    seed=seed)
+    if by is not None: arrays['label'],settings['names'] = _coded(lib, by)
     c = Calibration(arrays, settings)
     for f in np.unique(fold):
         arrays['difficulty'][fold==f] = c._hard(arrays['place'][fold==f], fold!=f)
     return c
+
+# %% ../nbs/12_uncertainty.ipynb #594b01a1
+def _on_scale(lib, log10, **values): # each (n,), as logarithm where that is modelled
+    for name,v in values.items():
+        v = values[name] = np.asarray(v, dtype=np.float64)
+        if v.shape!=(len(lib),):
+            raise MirzaiError(f'{name} has shape {v.shape} and {lib.name} {len(lib)} samples: give a flat '
+                              f'array, one each')
+        if not np.isfinite(v).all(): raise MirzaiError(f'{name}: values missing: leave those samples out')
+        if log10 and (v<=0).any():
+            raise MirzaiError(f'{name}: {(v<=0).sum()} value(s) not above 0: give cmol/kg, not log10')
+    return [np.log10(v) if log10 else v for v in values.values()]
+
+# %% ../nbs/12_uncertainty.ipynb #1e78f2bd
+def calibrate(make, # function of nothing that gives an unfitted estimator
+              lib:SpectralLibrary, # the training set
+              folds:int=10, # trainings it costs
+              groups:str='profile', # column whose samples stay in one fold, where the library has it
+              seed:int=0, # of the folds
+              jobs:int=1, # folds at a time
+              also=None, # of `out_of_fold`
+              **settings # by, k, beta, window of `calibration_from`
+             )->Calibration: # with `also`: a pair, the calibration and what it saw
+    "Cross-conformal calibration: no sample is lost to training, doi 10.1007/s10472-013-9368-4"
+    if by := settings.get('by'): _named(lib, by)                     # known before the folds are trained
+    model,fold = make(), fold_numbers(lib, folds, groups, seed)
+    observed,predicted,*seen = out_of_fold(make, lib, fold, also, jobs)
+    if log10 := model._scale(): observed,predicted = 10**observed, 10**predicted
+    how = f'{groups}s kept together' if groups in lib.properties else 'by sample'
+    c = calibration_from(lib, observed, predicted, f'{fold.max()+1} folds, {how}', model.target, log10, fold,
+                         seed=seed, **settings)
+    return (c, *seen) if also else c
 
 # %% ../nbs/12_uncertainty.ipynb #ec98d02d
 def _named(lib, by): # (n,) text

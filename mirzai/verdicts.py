@@ -16,6 +16,7 @@ from .library import MirzaiError, SpectralLibrary, Progress
 from .transforms import SNV, to_grid
 from .plsr import PLSR
 from .gpr import GPR
+from .ensemble import Ensemble
 from .attribution import FEATURE, Attribution, attribute, differentiable, expected_gradients
 from .bands import assignment, name_bands
 
@@ -165,6 +166,7 @@ def randomised(model, # fitted
     rng,m = np.random.default_rng(seed), copy.copy(model)
     if isinstance(m, PLSR): m.coef_ = rng.permutation(m.coef_)
     elif isinstance(m, GPR): m._condition(m.train_, rng.permutation(m.target_))
+    elif isinstance(m, Ensemble): m.models_ = [randomised(x, seed) for x in m.models_]
     else:
         import torch
         m.net_ = copy.deepcopy(m.net_)

@@ -14,7 +14,7 @@ def models(sample, tmp_path_factory):
     from mirzai.cli import main
     d = tmp_path_factory.mktemp('models')
     write_library(sample[:150], d/'train.csv')
-    for m in ('plsr', 'gpr'): assert main(['train', str(d/'train.csv'), '--model', m, '--out', str(d/m)])==0
+    for m in ('plsr', 'gpr'): assert main(['train', str(d/'train.csv'), '--model', m, '--folds', '3', '--out', str(d/m)])==0
     from mirzai.learner import CNNRegressor
     from mirzai.predictor import save_model
     kept = sample[:150].select('kex')

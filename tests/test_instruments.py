@@ -3,9 +3,10 @@ import io, os, signal, struct, sys, time, warnings
 import numpy as np, pandas as pd, pytest
 from pathlib import Path
 from mirzai.library import MirzaiError
-from mirzai.instruments import (instrument_files, read_instrument, read_instruments, sample_name, write_jcamp,
-                                MAX_POINTS)
-from mirzai.loading import write_library
+from mirzai.instruments import (instrument_files, read_instrument, read_instruments, sample_name, spectra_chunks,
+                                write_jcamp, MAX_POINTS)
+from mirzai.library import concat
+from mirzai.loading import open_library, read_library, write_library
 
 CODES = dict(ab=(3, 3, 4), refl=(3, 3, 12), sc=(3, 1, 1), ig=(3, 1, 2))
 
@@ -335,6 +336,107 @@ def test_thousand_files(soils, tmp_path):
     start = time.monotonic(); got,warned = said(read_instruments, tmp_path)
     assert len(got)==999 and '1 of 1000' in warned[0] and 'soil0500.0' in warned[0]
     assert time.monotonic()-start<20
+
+def same_in_parts(whole, f, **kw):
+    "However small the parts: the same spectra, ids and properties, nothing said twice"
+    want,warned = said(whole, f, **kw)
+    for rows in (1, 7, 2048):
+        parts,again = said(lambda: list(spectra_chunks(f, rows=rows, **kw)))
+        assert max(map(len, parts))<=rows and again==warned, (again, warned)
+        got = concat(parts)
+        assert np.array_equal(got.spectra, want.spectra, equal_nan=True) and np.array_equal(got.wavenumbers, want.wavenumbers)
+        pd.testing.assert_frame_equal(got.properties, want.properties, check_index_type=False)
+    return want
+
+@pytest.fixture
+def table(sample):
+    "Forty samples; text deep among the spectra and the properties, a row without any value, an infinite one"
+    lib = sample[:40]
+    t = pd.concat([lib.properties, pd.DataFrame(lib.spectra, index=lib.ids, columns=[f'{w:g}' for w in lib.wavenumbers])], axis=1)
+    t = t.assign(plot=[f'{i:03}' for i in range(40)], site=[f'Zürich {i}, "north"' if i%3 else '' for i in range(40)]).rename_axis('id').astype(object)
+    t.iloc[30, 100] = 'n.d.'; t.iloc[31] = np.nan; t.iloc[33, 0] = '<0.1'; t.iloc[34, 200] = np.inf
+    return t
+
+WRITE = dict(csv=lambda t, f: t.to_csv(f), semicolons=lambda t, f: t.map(lambda v: str(v).replace('.', ',') if isinstance(v, float) else v).to_csv(f, sep=';'),
+             quoted=lambda t, f: t.to_csv(f, quoting=1), latin1=lambda t, f: t.to_csv(f, encoding='latin-1'), bom=lambda t, f: t.to_csv(f, encoding='utf-8-sig', lineterminator='\r\n'),
+             tabs=lambda t, f: t.to_csv(f, sep='\t'), shuffled=lambda t, f: t.sample(frac=1, axis=1, random_state=0).to_csv(f),
+             bare=lambda t, f: t.reset_index(drop=True).to_csv(f, index=False), no_properties=lambda t, f: t.iloc[:, 4:-2].to_csv(f, index=False),
+             gz=lambda t, f: t.to_csv(f, compression='gzip'))
+
+@pytest.mark.parametrize('style', WRITE)
+def test_csv_in_parts(table, tmp_path, style):
+    f = tmp_path/('t.csv.gz' if style=='gz' else 't.csv'); WRITE[style](table, f)
+    got = same_in_parts(read_library, f)
+    assert np.isnan(got.spectra[31]).all() and (~np.isfinite(got.spectra)).sum()==1701+2
+    assert list(got.ids[:2])==([1, 2] if style in ('bare', 'no_properties') else list(table.index[:2]))
+
+@pytest.mark.parametrize('groups', [3, 9, 1000])
+def test_parquet_in_parts(table, tmp_path, groups):
+    numbers = table.iloc[:, 4:-2].apply(pd.to_numeric, errors='coerce')
+    pd.concat([table.iloc[:, -2:], numbers], axis=1).to_parquet(tmp_path/'t.parquet', row_group_size=groups)
+    assert np.isnan(same_in_parts(read_library, tmp_path/'t.parquet').spectra[31]).all()
+    table.astype(str).reset_index(drop=True).to_parquet(tmp_path/'text.parquet', row_group_size=groups, index=False)
+    assert list(same_in_parts(read_library, tmp_path/'text.parquet').ids)==list(range(1, 41))
+
+def test_kssl_in_parts(sample, tmp_path):
+    from test_libraries import kssl
+    assert len(same_in_parts(read_library, kssl(tmp_path/'k', sample, b'\x80\x04}\x94\x8c\x08alfisols\x94K\x00s.')))==60
+
+def test_reflectance_is_said_once(sample, tmp_path):
+    from mirzai.library import SpectralLibrary
+    lib = sample[:40]; X = lib.spectra.copy(); X[5:] = 10**-X[5:]
+    write_library(SpectralLibrary(X, lib.wavenumbers, lib.properties), tmp_path/'r.csv')
+    assert len(said(lambda: list(spectra_chunks(tmp_path/'r.csv', rows=4)))[1])==1
+    assert same_in_parts(read_library, tmp_path/'r.csv', unit='reflectance') is not None
+
+def test_folder_in_parts(soils, sample, tmp_path):
+    "Files, tables and damaged files in a tree; replicates apart in the list; a name used twice"
+    w,X = soils; day = tmp_path/'day'; (day/'more').mkdir(parents=True)
+    for i in (1, 2, 10):
+        for k in range(3): put(day, f's{i}.{k}', opus(w, [('ab', X[i]+(-1)**k*.01)]))
+    put(day, 's2_9.0', opus(w, [('ab', X[2]), ('ab', X[2])])); put(day, 's3.0', opus(w, [('ab', X[3]), ('ab', X[3])]))
+    put(day, 'bad.0', b'\n\n\xfe\xfe'); put(day/'more', 's1.dx', affn(w, X[4]))
+    write_library(sample[:9], day/'old.csv'); write_library(sample[9:14], day/'more'/'s0.parquet'); (day/'more'/'x.csv').write_text('id,600\n')
+    got = same_in_parts(read_instruments, day)
+    assert len(got)==4+9+1+5 and {'day/s1', 'more/s1'}<set(got.ids) and got.properties.replicates['s2']==4
+    one = quiet(lambda: list(spectra_chunks(day/'s3.0')))[0]
+    assert list(one.ids)==['s3'] and np.array_equal(one.spectra[0], X[3, ::-1])
+
+def test_table_that_turns_bad(sample, tmp_path):
+    "Rows of a bad table never pass for good ones: left out while that can be done, an error afterwards"
+    lib = sample[:20]; lib.spectra[15, 3] = 50; write_library(lib, tmp_path/'a.parquet'); write_library(sample[20:30], tmp_path/'b.parquet')
+    got,warned = said(read_instruments, tmp_path)
+    assert len(got)==10 and '1 of 2' in warned[0]
+    assert sum(map(len, quiet(lambda: list(spectra_chunks(tmp_path)))))==10
+    with pytest.raises(MirzaiError, match='cannot be absorbance'): quiet(lambda: list(spectra_chunks(tmp_path, rows=4)))
+
+@pytest.mark.parametrize('rest', ['b,1\n', 'b'+',1'*13+'\n', 'b'+',1'*12+',\n'])
+def test_a_row_of_another_length(tmp_path, rest):
+    "pandas would fill a short row, and shift what follows a gap"
+    f = tmp_path/'t.csv'; f.write_text('id,'+','.join(map(str, range(600, 612)))+'\na'+',1'*12+'\n'+rest)
+    with pytest.raises(MirzaiError, match='row 2 has'): read_library(f)
+
+def test_last_line_without_end(tmp_path):
+    f = tmp_path/'t.csv'; f.write_text('id,'+','.join(map(str, range(600, 612)))+'\na'+',1'*12)
+    got,warned = said(read_library, f)
+    assert len(got)==1 and len(warned)==1 and 'no end' in warned[0]
+
+def test_memory_is_bounded(sample, tmp_path):
+    "6,000 spectra in one row group, and in a CSV: in parts they add less to memory than they would take whole"
+    import subprocess
+    lib = sample[np.resize(np.arange(500), 6000)]; t = pd.DataFrame(lib.spectra, columns=[f'{w:g}' for w in lib.wavenumbers])
+    t.to_parquet(tmp_path/'t.parquet'); t.iloc[:3000].to_csv(tmp_path/'t.csv.gz', float_format='%.4f', compression=dict(method='gzip', compresslevel=1))
+    code = """if 1:
+        import resource, sys
+        from mirzai import loading, instruments
+        peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1e3
+        loading._group_spectra.__defaults__ = (4<<20,)
+        list(instruments.spectra_chunks(sys.argv[2])); start = peak()
+        n = sum(len(p) for p in instruments.spectra_chunks(sys.argv[1], rows=100)); print(n, peak()-start)"""
+    write_library(sample[:5], tmp_path/'few.csv'); write_library(sample[:5], tmp_path/'few.parquet')
+    for f,few,n in (('t.parquet', 'few.parquet', 6000), ('t.csv.gz', 'few.csv', 3000)):
+        out = subprocess.run([sys.executable, '-c', code, tmp_path/f, tmp_path/few], capture_output=True, text=True, check=True).stdout.split()
+        assert int(out[0])==n and float(out[1])<lib.spectra.nbytes/1e6, out
 
 @pytest.mark.skipif(not os.environ.get('MIRZAI_FIXTURES'), reason='MIRZAI_FIXTURES names no folder of real files')
 def test_real_files():
