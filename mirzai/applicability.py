@@ -6,7 +6,7 @@
 __all__ = ['SHAPES', 'SLOPES', 'MOST', 'STATISTICS', 'SHARE', 'UNUSABLE', 'off_air', 'slopes', 'directions', 'Domain', 'unseen',
            'certify', 'joint_limits', 'fit_domain', 'auroc']
 
-# %% ../nbs/12b_applicability.ipynb #b144f009
+# %% ../nbs/12b_applicability.ipynb #b93d0d44
 import numpy as np, pandas as pd
 from fastcore.basics import patch, store_attr
 from scipy.stats import rankdata
@@ -15,7 +15,7 @@ from .library import MirzaiError, SpectralLibrary, panels, spectrum_axes
 from .transforms import CO2, SNV, SavitzkyGolay, to_grid
 from .uncertainty import calibrate, fold_numbers
 
-# %% ../nbs/12b_applicability.ipynb #0df977db
+# %% ../nbs/12b_applicability.ipynb #12add320
 def off_air(wavenumbers): # (p,) booleans: CO2 is the air in the instrument, not the soil
     return (wavenumbers<CO2[0])|(wavenumbers>CO2[1])
 
@@ -26,7 +26,7 @@ def slopes(X, # (n, p) absorbance
     z = SNV().fit_transform(X.astype(np.float64))
     return SavitzkyGolay(5, 2, 1).fit_transform(z)[:, off_air(wavenumbers)]
 
-# %% ../nbs/12b_applicability.ipynb #a2bc6e13
+# %% ../nbs/12b_applicability.ipynb #86c3013c
 SHAPES,SLOPES = 20,40   # directions kept: of the SNV spectra for T², of their slopes for Q
 MOST = 5000             # training spectra from which they are taken; more change them little
 
@@ -38,7 +38,7 @@ def directions(Z, # (n, p)
     fit = PCA(min(k, max(len(Z)//4, 1), Z.shape[1]), random_state=seed).fit(Z)
     return fit.mean_, fit.components_, fit.explained_variance_
 
-# %% ../nbs/12b_applicability.ipynb #3fe7dcf4
+# %% ../nbs/12b_applicability.ipynb #7efc0f15
 class Domain:
     "What the training spectra look like, and the limits beyond which a spectrum is a stranger"
     def __init__(self,
@@ -48,46 +48,43 @@ class Domain:
 
     def pack(self): return dict(self.arrays), dict(self.settings)   # Domain(*d.pack()) is the way back
 
-# %% ../nbs/12b_applicability.ipynb #b49fa70f
+# %% ../nbs/12b_applicability.ipynb #8ca57f6e
 def _describe(lib, seed=0): # a Domain without limits
     rows = np.random.default_rng(seed).permutation(len(lib))[:MOST]
     X,w = lib.spectra[np.sort(rows)], lib.wavenumbers
     middle,axes,variance = directions(SNV().fit_transform(X.astype(np.float64)), SHAPES, seed)
     slope_middle,slope_axes,_ = directions(S := slopes(X, w), SLOPES, seed)
-    drawn = (S-slope_middle)@slope_axes.T@slope_axes
-    unit = (S-slope_middle-drawn).std(0)
-    unit = unit+1e-3*np.sqrt(np.mean(unit**2))+1e-12
-    unit = unit*np.sqrt(np.median(np.mean((drawn/unit)**2, axis=1)))   # a usual spectrum draws 1
+    C = S-slope_middle
+    unit = (C-C@slope_axes.T@slope_axes).std(0)
     arrays = dict(middle=middle, axes=axes, variance=np.maximum(variance, 1e-12), slope_middle=slope_middle,
-                  slope_axes=slope_axes, slope_unit=unit+1e-12)
-    return Domain(dict(wavenumbers=w)|{k: np.ascontiguousarray(v, dtype=np.float32) for k,v in arrays.items()},
-                  {})
+                  slope_axes=slope_axes, slope_unit=unit+1e-3*np.sqrt(np.mean(unit**2))+1e-12)
+    arrays = {k: np.ascontiguousarray(v, dtype=np.float32) for k,v in arrays.items()}
+    return Domain(dict(wavenumbers=w)|arrays, {})
 
-# %% ../nbs/12b_applicability.ipynb #d044334f
-@patch
-def _parted(self:Domain, X): # (n, p') left over, (n, p') drawn
-    a = self.arrays
-    C,A = slopes(X, a['wavenumbers'])-a['slope_middle'], a['slope_axes'].astype(np.float64)
-    drawn = C@A.T@A
-    return (C-drawn)/a['slope_unit'], drawn/a['slope_unit']
-
-# %% ../nbs/12b_applicability.ipynb #c7497eb1
+# %% ../nbs/12b_applicability.ipynb #13f086f8
 @patch
 def residual(self:Domain,
              lib:SpectralLibrary # any grid that covers the domain's
-            )->tuple: # (p',) wavenumbers, CO2 left out; (n, p') what is left over
+            )->tuple: # (p',) wavenumbers, CO2 left out; (n, p') in units of the training set's spread
     "What the directions cannot draw, along the spectrum"
     w = self.arrays['wavenumbers']
-    return w[off_air(w)], self._parted(to_grid(lib, w).spectra)[0]
+    return w[off_air(w)], self._residual(to_grid(lib, w).spectra)
 
-# %% ../nbs/12b_applicability.ipynb #212f9ff2
+# %% ../nbs/12b_applicability.ipynb #98a7f03a
+@patch
+def _residual(self:Domain, X): # (n, p')
+    a = self.arrays
+    C,A = slopes(X, a['wavenumbers'])-a['slope_middle'], a['slope_axes'].astype(np.float64)
+    return (C-C@A.T@A)/a['slope_unit']
+
+# %% ../nbs/12b_applicability.ipynb #3ce7d6cc
 @patch
 def _windows(self:Domain, width=50.): # first column of each window of the slopes, its lower edge in cm⁻¹
     w = self.arrays['wavenumbers']
     edge,first = np.unique((w[off_air(w)]//width*width).astype(int), return_index=True)
     return first, edge
 
-# %% ../nbs/12b_applicability.ipynb #1ed8e0da
+# %% ../nbs/12b_applicability.ipynb #a379c49a
 @patch
 def _measure(self:Domain,
              X, # (n, p) absorbance on the domain's grid
@@ -100,13 +97,14 @@ def _measure(self:Domain,
     usable = np.flatnonzero(np.isfinite(X).all(1) & (np.ptp(X, axis=1)>0))
     for i in range(0, len(usable), chunk):
         rows = usable[i:i+chunk]
-        left,drawn = self._parted(X[rows])
-        parts[rows] = np.add.reduceat(left**2, first, axis=1)/(left.shape[1]+(drawn**2).sum(1, keepdims=True))
         T = (SNV().fit_transform(X[rows].astype(np.float64))-a['middle'])@A.T
         t2[rows] = (T*T/a['variance']).sum(1)
+        r = self._residual(X[rows])
+        usual = .5+t2[rows, None]/len(A)
+        parts[rows] = np.add.reduceat(r*r, first, axis=1)/r.shape[1]/usual
     return parts, t2
 
-# %% ../nbs/12b_applicability.ipynb #623abe28
+# %% ../nbs/12b_applicability.ipynb #82116550
 STATISTICS = ('q', 't2', 'remoteness')
 
 def unseen(model, # fitted on `train`; None: no remoteness
@@ -117,7 +115,7 @@ def unseen(model, # fitted on `train`; None: no remoteness
     far = np.full(len(new), np.nan) if model is None else model.remoteness(new)
     return np.c_[parts.sum(1), t2, far]
 
-# %% ../nbs/12b_applicability.ipynb #a00c0074
+# %% ../nbs/12b_applicability.ipynb #8401bfb7
 def certify(make, # function of nothing that gives an unfitted estimator
             lib:SpectralLibrary, # the training set
             folds:int=10, # trainings it costs
@@ -132,7 +130,7 @@ def certify(make, # function of nothing that gives an unfitted estimator
     held_out.attrs['split'] = c.settings['split']
     return c, held_out
 
-# %% ../nbs/12b_applicability.ipynb #82f3be74
+# %% ../nbs/12b_applicability.ipynb #ea7443bc
 def _held_out(model, lib, folds=10, groups='profile', seed=0):
     fold,out = fold_numbers(lib, folds, groups, seed), np.empty((len(lib), 3))
     for f in np.unique(fold):
@@ -144,7 +142,7 @@ def _held_out(model, lib, folds=10, groups='profile', seed=0):
     out.attrs['split'] = f'{fold.max()+1} folds, {how}'
     return out
 
-# %% ../nbs/12b_applicability.ipynb #e1101335
+# %% ../nbs/12b_applicability.ipynb #29513b3b
 SHARE = .025   # of unseen soils of the known kinds that are flagged
 
 def joint_limits(held_out, # (n, m) statistics of soils that were not trained on; a column may be all NaN
@@ -162,7 +160,7 @@ def joint_limits(held_out, # (n, m) statistics of soils that were not trained on
     out[have] = np.sort(h[:, have], axis=0)[int(rank)-1]
     return out
 
-# %% ../nbs/12b_applicability.ipynb #a0b6f032
+# %% ../nbs/12b_applicability.ipynb #190af10e
 def fit_domain(model, # fitted on `lib`, for its own distance; None: without
                lib:SpectralLibrary, # the training set
                held_out=None, # from `certify`; None: found again here, fold by fold
@@ -179,19 +177,19 @@ def fit_domain(model, # fitted on `lib`, for its own distance; None: without
                       split=held_out.attrs['split'])
     return d
 
-# %% ../nbs/12b_applicability.ipynb #8162b0ed
+# %% ../nbs/12b_applicability.ipynb #c3599e20
 UNUSABLE = 'absorbance missing, infinite or constant'
 
 def _reasons(worst, ratio, parts, edge): # text each, for spectra that are flagged
     at = parts.argmax(1)
-    words = {'q': 'unlike the training spectra: noise, a shifted axis or another instrument (residual {:.3g} times '
-                  'the limit, most at {}-{} cm-1)',
+    words = {'q': 'unlike the training spectra: noise, a shifted axis or another instrument (residual {:.3g} '
+                  'times the limit, most at {}-{} cm-1)',
              't2': 'further from the middle than known soils ({:.3g} times the limit)',
              'remoteness': 'the model has not learnt from soils like this (its own distance {:.3g} times the '
                            'limit)'}
     return [words[w].format(r, edge[i]+50, edge[i]) for w,r,i in zip(worst, ratio, at)]
 
-# %% ../nbs/12b_applicability.ipynb #d7dbd060
+# %% ../nbs/12b_applicability.ipynb #70d32fa1
 @patch
 def look(self:Domain,
          lib:SpectralLibrary, # any grid that covers the domain's
@@ -200,7 +198,8 @@ def look(self:Domain,
     "Is each spectrum known? A row a spectrum"
     new = to_grid(lib, self.arrays['wavenumbers'])
     parts,t2 = self._measure(new.spectra)
-    limit,typical = (pd.Series(self.settings[k], index=STATISTICS, dtype=float) for k in ('limits', 'typical'))
+    number = lambda k: pd.Series(self.settings[k], index=STATISTICS, dtype=float)
+    limit,typical = number('limits'), number('typical')
     v = pd.DataFrame(dict(q=parts.sum(1), t2=t2, remoteness=np.nan), index=lib.ids)
     usable = v.t2.notna().to_numpy()
     if model is not None and np.isfinite(limit.remoteness) and usable.any():
@@ -215,7 +214,7 @@ def look(self:Domain,
     out.iloc[odd, -1] = _reasons(worst, ratio, parts[odd], self._windows()[1])
     return out
 
-# %% ../nbs/12b_applicability.ipynb #fd7246c1
+# %% ../nbs/12b_applicability.ipynb #9c0ab3c6
 @patch
 def plot(self:Domain,
          looks:dict, # name: from `look`
@@ -229,7 +228,7 @@ def plot(self:Domain,
     ax.set(xscale='log', yscale='log', xlabel='T² / limit', ylabel='Q / limit'); ax.legend()
     return ax
 
-# %% ../nbs/12b_applicability.ipynb #c4e22fd2
+# %% ../nbs/12b_applicability.ipynb #31b79d0d
 def auroc(known, # strangeness of soils that should be known
           strangers # strangeness of those that should not
          )->float: # 1: all strangers above all known; 0.5: chance

@@ -133,13 +133,13 @@ def _predict(self:GPR, X, chunk=2000):
     out = [self._cross(X[i:i+chunk])@self.alpha_ for i in range(0, len(X), chunk)]
     return np.concatenate(out)*self.sd_+self.mean_
 
-# %% ../nbs/06_gpr.ipynb #3a7149d8
+# %% ../nbs/06_gpr.ipynb #e1ea81f2
 @patch
 def remoteness(self:GPR,
                X, # SpectralLibrary, or (n, p) absorbance
                chunk:int=500 # spectra at a time
               )->np.ndarray: # (n,) 0: known as well as a training sample without noise; 1: nothing known
-    "Posterior over prior variance of the process, noise left out (equation 2.26 of Rasmussen & Williams 2006)"
+    "Posterior over prior variance, noise left out (equation 2.26 of Rasmussen & Williams 2006)"
     check_is_fitted(self)
     X = self._data(X, None, False)[0]
     known = np.empty(len(X))
@@ -157,7 +157,7 @@ def predict_sd(self:GPR,
     open_ = self.remoteness(X)*np.exp(self.theta_[[0, 3]]).sum()
     return self.sd_*np.sqrt(open_+np.exp(self.theta_[-1]))
 
-# %% ../nbs/06_gpr.ipynb #4998dda9
+# %% ../nbs/06_gpr.ipynb #3b00abbe
 @patch
 def refit(self:GPR,
           lib # SpectralLibrary with the target

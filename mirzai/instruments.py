@@ -137,6 +137,7 @@ def _jcamp_parts(path, raw:bytes)->tuple: # {label: value}, lines of values
             if label in _JCAMP_LABELS: head[label] = value.strip()
         elif line and label in ('XYDATA', 'XYPOINTS'): data.append(line)
     if not data: raise MirzaiError(f'{path}: holds no XYDATA: export the spectrum as JCAMP-DX again')
+    if label!='END': raise MirzaiError(f'{path}: cut short, no ##END: copy the file again')
     return head, data
 
 # %% ../nbs/01c_instruments.ipynb #2cb757b0
@@ -354,7 +355,7 @@ def _short(message:str, path)->str: # without the file, without the remedy
     "What is wrong, in few words"
     return message.removeprefix(f'{path}: ').split(': ')[0][:80]
 
-# %% ../nbs/01c_instruments.ipynb #acc75d3a
+# %% ../nbs/01c_instruments.ipynb #1a1696f0
 class _Files:
     "Instrument files and tables on their way to a library, and what is met on the way"
     def __init__(self,
@@ -373,7 +374,7 @@ class _Files:
             raise MirzaiError(f'{self.name}: no instrument files (.0, .spa, .dx, .jdx) or tables there')
         self.grid,self.bad,self.said,self.odd = None,{},[],[]          # the first spectrum's; {file: why}
 
-# %% ../nbs/01c_instruments.ipynb #178446e5
+# %% ../nbs/01c_instruments.ipynb #90667a9a
 @patch
 def attempt(self:_Files, f:Path, read, *args): # what `read` gives, or None
     "Read, or remember what was wrong"
@@ -385,7 +386,7 @@ def attempt(self:_Files, f:Path, read, *args): # what `read` gives, or None
     self.said += said
     return out
 
-# %% ../nbs/01c_instruments.ipynb #a336406a
+# %% ../nbs/01c_instruments.ipynb #0345b064
 @patch
 def on_grid(self:_Files, lib:SpectralLibrary)->SpectralLibrary:
     "On the grid of the first spectrum"
@@ -405,7 +406,7 @@ def sample(self:_Files, files:list, id:str): # id, spectrum and properties; None
     if n>10 or sd>.05: self.odd.append(id)
     return id, S.mean(0), libs[0].properties.iloc[0].to_dict()|dict(replicates=n, replicate_sd=sd)
 
-# %% ../nbs/01c_instruments.ipynb #bed8aeac
+# %% ../nbs/01c_instruments.ipynb #44ab088c
 @patch
 def table(self:_Files, f:Path, file):
     "The parts of a table"
@@ -418,7 +419,7 @@ def table(self:_Files, f:Path, file):
         yield part
     if used and f in self.bad: raise MirzaiError(self.bad[f])
 
-# %% ../nbs/01c_instruments.ipynb #be5ae365
+# %% ../nbs/01c_instruments.ipynb #cd23d8ca
 @patch
 def ids(self:_Files, groups:dict, tables:dict)->dict: # key of a group -> id
     "An id for each sample outside the tables"
@@ -446,7 +447,7 @@ def parts(self:_Files, quiet=True): # SpectralLibrary parts
                           f'{next(iter(self.bad.values()))}')
     self.tell()
 
-# %% ../nbs/01c_instruments.ipynb #3699b2d1
+# %% ../nbs/01c_instruments.ipynb #a07f27c0
 @patch
 def pack(self:_Files, samples:list)->SpectralLibrary:
     "Samples as a library"
@@ -482,7 +483,7 @@ def read_instruments(paths, # files and folders, in any mixture; a table counts 
     if files.others: lib.dropped['other kind of file'] = files.others
     return lib
 
-# %% ../nbs/01c_instruments.ipynb #6255d66b
+# %% ../nbs/01c_instruments.ipynb #f4cfcc82
 def spectra_chunks(path, # a table, a KSSL folder, an instrument file, or a folder of these files and tables
                    unit:str=None, # as in `read_instruments`; 'absorbance' leaves instrument files their own
                    rows:int=2048 # in a part, at most

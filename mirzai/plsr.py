@@ -73,7 +73,7 @@ class PLSR(SpectralRegressor):
 
 # %% ../nbs/05_plsr.ipynb #81836660
 @patch
-def _path(self:PLSR, X, t, n_components)->tuple: # vectors in the units of X, means, sums of squares, rotations in the units of X
+def _path(self:PLSR, X, t, n_components)->tuple: # vectors, means, sums of squares, rotations; in the units of X
     "Centre, scale, fit all component counts"
     X = X.astype(np.float64)
     mean,sd = X.mean(0), X.std(0, ddof=1) if self.scale else np.ones(X.shape[1])
@@ -110,7 +110,7 @@ def _cv_loss(self:PLSR, X, t, most):
     most = min(map(len, losses))
     return np.mean([l[:most] for l in losses], axis=0)
 
-# %% ../nbs/05_plsr.ipynb #741d3ffe
+# %% ../nbs/05_plsr.ipynb #ba558870
 @patch
 def _scores(self:PLSR, X): return (X-self.mean_)@self.rotations_    # (n, k)
 
@@ -151,7 +151,7 @@ def vip(self:PLSR)->np.ndarray: # (p,) in the order of the wavenumbers; 0 where 
     out = np.zeros(len(self.wavenumbers_)); out[self.pipeline_[-1].keep_] = v
     return out
 
-# %% ../nbs/05_plsr.ipynb #9633f703
+# %% ../nbs/05_plsr.ipynb #93f3078f
 @patch
 def remoteness(self:PLSR,
                X # SpectralLibrary, or (n, p) absorbance
@@ -162,7 +162,7 @@ def remoteness(self:PLSR,
     some = self.score_var_>0                          # a component that explains nothing has no score
     return (T[:, some]**2/self.score_var_[some]).mean(1)
 
-# %% ../nbs/05_plsr.ipynb #83528c3b
+# %% ../nbs/05_plsr.ipynb #8bcc0e9c
 @patch
 def refit(self:PLSR,
           lib # SpectralLibrary with the target

@@ -352,7 +352,7 @@ def same_in_parts(whole, f, **kw):
 def table(sample):
     "Forty samples; text deep among the spectra and the properties, a row without any value, an infinite one"
     lib = sample[:40]
-    t = pd.concat([lib.properties, pd.DataFrame(lib.spectra, index=lib.ids, columns=[f'{w:g}' for w in lib.wavenumbers])], axis=1)
+    t = pd.concat([lib.properties, pd.DataFrame(lib.spectra[:, ::8], index=lib.ids, columns=[f'{w:g}' for w in lib.wavenumbers[::8]])], axis=1)
     t = t.assign(plot=[f'{i:03}' for i in range(40)], site=[f'Zürich {i}, "north"' if i%3 else '' for i in range(40)]).rename_axis('id').astype(object)
     t.iloc[30, 100] = 'n.d.'; t.iloc[31] = np.nan; t.iloc[33, 0] = '<0.1'; t.iloc[34, 200] = np.inf
     return t
@@ -367,7 +367,7 @@ WRITE = dict(csv=lambda t, f: t.to_csv(f), semicolons=lambda t, f: t.map(lambda 
 def test_csv_in_parts(table, tmp_path, style):
     f = tmp_path/('t.csv.gz' if style=='gz' else 't.csv'); WRITE[style](table, f)
     got = same_in_parts(read_library, f)
-    assert np.isnan(got.spectra[31]).all() and (~np.isfinite(got.spectra)).sum()==1701+2
+    assert np.isnan(got.spectra[31]).all() and (~np.isfinite(got.spectra)).sum()==213+2
     assert list(got.ids[:2])==([1, 2] if style in ('bare', 'no_properties') else list(table.index[:2]))
 
 @pytest.mark.parametrize('groups', [3, 9, 1000])
@@ -394,7 +394,7 @@ def test_folder_in_parts(soils, sample, tmp_path):
     w,X = soils; day = tmp_path/'day'; (day/'more').mkdir(parents=True)
     for i in (1, 2, 10):
         for k in range(3): put(day, f's{i}.{k}', opus(w, [('ab', X[i]+(-1)**k*.01)]))
-    put(day, 's2_9.0', opus(w, [('ab', X[2]), ('ab', X[2])])); put(day, 's3.0', opus(w, [('ab', X[3]), ('ab', X[3])]))
+    put(day, 's2_9.0', opus(w, [('ab', X[1]), ('ab', X[2])])); put(day, 's3.0', opus(w, [('ab', X[1]), ('ab', X[3])]))
     put(day, 'bad.0', b'\n\n\xfe\xfe'); put(day/'more', 's1.dx', affn(w, X[4]))
     write_library(sample[:9], day/'old.csv'); write_library(sample[9:14], day/'more'/'s0.parquet'); (day/'more'/'x.csv').write_text('id,600\n')
     got = same_in_parts(read_instruments, day)
@@ -404,7 +404,7 @@ def test_folder_in_parts(soils, sample, tmp_path):
 
 def test_table_that_turns_bad(sample, tmp_path):
     "Rows of a bad table never pass for good ones: left out while that can be done, an error afterwards"
-    lib = sample[:20]; lib.spectra[15, 3] = 50; write_library(lib, tmp_path/'a.parquet'); write_library(sample[20:30], tmp_path/'b.parquet')
+    lib = sample[np.arange(20)]; lib.spectra[15, 3] = 50; write_library(lib, tmp_path/'a.parquet'); write_library(sample[20:30], tmp_path/'b.parquet')
     got,warned = said(read_instruments, tmp_path)
     assert len(got)==10 and '1 of 2' in warned[0]
     assert sum(map(len, quiet(lambda: list(spectra_chunks(tmp_path)))))==10
@@ -421,22 +421,23 @@ def test_last_line_without_end(tmp_path):
     got,warned = said(read_library, f)
     assert len(got)==1 and len(warned)==1 and 'no end' in warned[0]
 
+@pytest.mark.skipif(not Path('/proc/self/status').exists(), reason='peak memory is read from /proc')
 def test_memory_is_bounded(sample, tmp_path):
     "6,000 spectra in one row group, and in a CSV: in parts they add less to memory than they would take whole"
     import subprocess
     lib = sample[np.resize(np.arange(500), 6000)]; t = pd.DataFrame(lib.spectra, columns=[f'{w:g}' for w in lib.wavenumbers])
     t.to_parquet(tmp_path/'t.parquet'); t.iloc[:3000].to_csv(tmp_path/'t.csv.gz', float_format='%.4f', compression=dict(method='gzip', compresslevel=1))
     code = """if 1:
-        import resource, sys
+        import re, sys
         from mirzai import loading, instruments
-        peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1e3
+        peak = lambda: int(re.search('VmHWM: *(.*) kB', open('/proc/self/status').read().replace(chr(9), ' '))[1])/1e3
         loading._group_spectra.__defaults__ = (4<<20,)
         list(instruments.spectra_chunks(sys.argv[2])); start = peak()
         n = sum(len(p) for p in instruments.spectra_chunks(sys.argv[1], rows=100)); print(n, peak()-start)"""
     write_library(sample[:5], tmp_path/'few.csv'); write_library(sample[:5], tmp_path/'few.parquet')
     for f,few,n in (('t.parquet', 'few.parquet', 6000), ('t.csv.gz', 'few.csv', 3000)):
         out = subprocess.run([sys.executable, '-c', code, tmp_path/f, tmp_path/few], capture_output=True, text=True, check=True).stdout.split()
-        assert int(out[0])==n and float(out[1])<lib.spectra.nbytes/1e6, out
+        assert int(out[0])==n and float(out[1])<30, out               # whole: 41 MB, and as much again on the way
 
 @pytest.mark.skipif(not os.environ.get('MIRZAI_FIXTURES'), reason='MIRZAI_FIXTURES names no folder of real files')
 def test_real_files():

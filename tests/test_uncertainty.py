@@ -5,8 +5,8 @@ from mirzai.library import MirzaiError, SpectralLibrary
 from mirzai.plsr import PLSR
 from mirzai.synthetic import synthetic_library
 from mirzai.transforms import SpectralRegressor
-from mirzai.uncertainty import (Calibration, LEAST, THRESHOLDS, calibrate, chance_band, check, coverage, ece, fold_numbers,
-                                interval_score, ranks, reliability, said)
+from mirzai.uncertainty import (Calibration, LEAST, THRESHOLDS, calibrate, calibration_from, chance_band, check, coverage, ece, fold_numbers,
+                                interval_score, out_of_fold, ranks, reliability, said)
 
 w = np.linspace(600, 4000, 200)
 plsr = lambda: PLSR(8)
@@ -145,3 +145,41 @@ def test_said(value, words): assert said(value)==words
 def test_light():
     code = "import sys, mirzai.uncertainty; print([m for m in ('torch', 'fastai', 'captum', 'crepes') if m in sys.modules])"
     assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True).stdout.strip()=='[]'
+
+def test_folds_side_by_side_give_the_same(libs):
+    lib = libs[0][:200]
+    fold = fold_numbers(lib)
+    one,two = (out_of_fold(plsr, lib, fold, also=lambda model, train, test: np.c_[test.y(), np.full(len(test), len(train))], jobs=j) for j in (1, 2))
+    assert all(np.allclose(a, b, rtol=1e-9) for a,b in zip(one, two)) and len(one)==3 and len(out_of_fold(plsr, lib, fold))==2
+    assert np.array_equal(one[2][:, 0], lib.y()) and np.array_equal(one[2][:, 1], len(lib)-np.bincount(fold)[fold])
+
+def test_calibration_from_the_predictions_of_folds(libs, cal):
+    lib = libs[0]
+    fold = fold_numbers(lib)
+    observed,predicted = (10**v for v in out_of_fold(plsr, lib, fold))
+    c = calibration_from(lib, observed, predicted, 'ten folds', fold=fold, by='order')
+    assert all(np.allclose(c.arrays[k], cal.arrays[k], rtol=1e-9) for k in cal.arrays) and c.settings['split']=='ten folds'
+    assert cal.settings['split']=='10 folds, profiles kept together' and calibrate(plsr, lib[:60], groups=None).settings['split']=='10 folds, by sample'
+
+def test_calibration_from_repeated_test_sets(libs, predicted):
+    lib,rng = libs[0],np.random.default_rng(0)
+    rows,seen = [],[]
+    for s in range(6):
+        p = rng.permutation(len(lib)); a,b = p[200:], p[:200]
+        rows.append(b); seen.append(plsr().fit(lib[a]).predict(lib[b]))
+    rows,seen = np.concatenate(rows), np.concatenate(seen)
+    c = calibration_from(lib[rows], lib.y()[rows], seen, 'test sets of 6 random splits')
+    lower,upper = c.interval(predicted, libs[1])
+    assert .86<np.mean((libs[1].y()>=lower)&(libs[1].y()<=upper))<.95 and len(c)==1200
+    # copies of a sample do not tell its own difficulty: an error of its own, however large, leaves it where it was
+    i = rows[0]
+    worse = seen.copy(); worse[rows==i] *= 1000
+    d = calibration_from(lib[rows], lib.y()[rows], worse, '')
+    alone = np.flatnonzero(rows==i)
+    assert np.allclose(d.arrays['difficulty'][alone], c.arrays['difficulty'][alone])
+
+@pytest.mark.parametrize('change,words', [(dict(predicted=[.4]), 'predicted has shape (1,)'), (dict(predicted=[.4, np.nan]), 'predicted: values missing'),
+                                          (dict(observed=[-.4, .3]), 'observed: 1 value(s) not above 0')])
+def test_predictions_that_cannot_be_used(libs, change, words):
+    with pytest.raises(MirzaiError) as e: calibration_from(libs[0][:2], **(dict(observed=[.3, .4], predicted=[.3, .4], split='') | change))
+    assert words in str(e.value) and '\n' not in str(e.value)

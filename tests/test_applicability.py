@@ -1,0 +1,159 @@
+"Applicability: known soils pass, strangers do not, limits are honest, storage, odd input"
+import json, subprocess, sys
+import numpy as np, pandas as pd, pytest
+from mirzai.applicability import STATISTICS, UNUSABLE, Domain, auroc, certify, fit_domain, joint_limits, unseen
+from mirzai.gpr import GPR
+from mirzai.library import MirzaiError, SpectralLibrary
+from mirzai.loading import load_sample
+from mirzai.plsr import PLSR
+from mirzai.synthetic import synthetic_library
+from mirzai.transforms import to_grid
+
+w = np.arange(600, 4001, 4.)
+plsr = lambda: PLSR(8)
+NUMBERS = [*STATISTICS, 'strangeness']
+lib_like = lambda lib, X: SpectralLibrary(X, lib.wavenumbers, lib.properties)
+shifted = lambda lib, d: lib_like(lib, np.array([np.interp(lib.wavenumbers+d, lib.wavenumbers, x) for x in lib.spectra]))
+
+@pytest.fixture(scope='module')
+def libs(): return [synthetic_library(1200, seed=s, wavenumbers=w).select('kex') for s in (0, 1)]
+
+@pytest.fixture(scope='module')
+def model(libs): return plsr().fit(libs[0])
+
+@pytest.fixture(scope='module')
+def certified(libs): return certify(plsr, libs[0])
+
+@pytest.fixture(scope='module')
+def domain(libs, model, certified): return fit_domain(model, libs[0], certified[1])
+
+@pytest.fixture(scope='module')
+def real():
+    lib = to_grid(load_sample().select('kex'), w)
+    rows = np.random.default_rng(0).permutation(len(lib))
+    return lib[rows[100:]], lib[rows[:100]]
+
+def test_known_soils_pass(libs, model, domain):
+    assert .01<=(domain.look(libs[1], model).reason!='').mean()<=.05      # other profiles, never seen
+
+@pytest.mark.parametrize('groups', ['profile', None])
+def test_limits_flag_the_share_they_promise(libs, groups):
+    held = certify(plsr, libs[0], groups=groups)[1]
+    assert abs((held>joint_limits(held)).any(axis=1).mean()-.025)<.004
+
+def test_strangers_do_not_pass(real):
+    train,test = real
+    d = fit_domain(m := plsr().fit(train), train)
+    known = d.look(test, m)
+    rng = np.random.default_rng(0)
+    for new,least in ((shifted(test, 8), .95), (lib_like(test, test.spectra+rng.normal(0, .01, test.spectra.shape)), .95),
+                      (lib_like(test, 10**-test.spectra), .99), (lib_like(test, test.spectra[:, ::-1]), .99)):
+        assert auroc(known.strangeness, d.look(new, m).strangeness)>least
+    assert (d.look(lib_like(test, 10**-test.spectra), m).reason!='').all() and (known.reason!='').mean()<=.06
+
+def test_training_soils_lie_nearer_than_the_limits_assume(libs, model, domain):
+    assert (domain.look(libs[0], model).reason!='').mean()<(domain.look(libs[1], model).reason!='').mean()
+
+def test_one_by_one_or_all_at_once(libs, model, domain):
+    new = libs[1][:40]
+    each = pd.concat([domain.look(new[[i]], model) for i in range(len(new))])
+    assert np.allclose(each[NUMBERS], domain.look(new, model)[NUMBERS], rtol=1e-6) and list(each.index)==list(new.ids)
+    a,b = domain._measure(new.spectra, chunk=7), domain._measure(new.spectra)
+    assert all(np.allclose(x, y, rtol=1e-9) for x,y in zip(a, b))
+
+def test_other_grids(libs, model, domain):
+    fine = synthetic_library(1200, seed=1, wavenumbers=np.linspace(590, 4010, 1711)).by_id(libs[1].ids[:50])
+    assert (domain.look(fine, model).reason=='').mean()>.9
+
+def test_unusable_spectra(libs, model, domain):
+    X = libs[1].spectra[:5].copy(); X[0, 3],X[1],X[2, 0] = np.nan, .5, -np.inf
+    t = domain.look(lib_like(libs[1][:5], X), model)
+    assert t.reason.tolist()[:3]==[UNUSABLE]*3 and t[NUMBERS].isna().all(axis=1).tolist()==[True]*3+[False]*2
+    assert len(domain.look(libs[1][:0], model))==0
+    assert domain.look(lib_like(libs[1][:3], X[:3]), model).strangeness.isna().all()
+
+def test_reasons_say_which_and_where(libs, model, domain):
+    X = libs[1].spectra[:1].copy(); X[0, 250:254] += .5
+    t = domain.look(lib_like(libs[1][:1], X), model)
+    low = int(w[250]//50*50)
+    assert 'residual' in t.reason.iloc[0] and f'{low+50}-{low} cm-1' in t.reason.iloc[0] and t.strangeness.iloc[0]>1
+    t = domain.look(lib_like(libs[1][:50], 10**-libs[1].spectra[:50]), model)
+    assert t.reason.str.contains('further from the middle').any() and not t.reason.str.contains('\n').any()
+
+def test_stored_and_read_again(libs, model, domain):
+    from safetensors.numpy import load, save
+    arrays,settings = domain.pack()
+    assert sum(a.nbytes for a in arrays.values())<500_000
+    again = Domain(load(save(arrays)), json.loads(json.dumps(settings, allow_nan=False)))
+    assert again.look(libs[1], model).equals(domain.look(libs[1], model))
+
+def test_without_a_model(libs, model, domain):
+    a,b = domain.look(libs[1]), domain.look(libs[1], model)
+    assert a.remoteness.isna().all() and a.q.equals(b.q) and (a.strangeness<=b.strangeness).all()
+    none = fit_domain(None, libs[0])
+    assert none.settings['limits']['remoteness'] is None and none.look(libs[1], model).remoteness.isna().all()
+
+def test_cheap_limits_are_those_of_the_folds(libs, model, certified, domain):
+    cheap = fit_domain(model, libs[0])
+    assert np.allclose(*[[*d.settings['limits'].values()] for d in (cheap, domain)]) and cheap.settings['split']==domain.settings['split']
+    assert domain.settings['split']=='10 folds, profiles kept together'==certified[0].settings['split']
+
+def test_same_seed_same_domain_and_any_number_of_jobs(libs):
+    lib = libs[0][:300]
+    (c,a),(e,b) = certify(plsr, lib), certify(plsr, lib, jobs=2)
+    assert np.allclose(a, b, rtol=1e-9) and np.allclose(c.arrays['residual'], e.arrays['residual'])
+    x,y = fit_domain(None, lib, a), fit_domain(None, lib, a)
+    assert all(np.array_equal(x.arrays[k], y.arrays[k]) for k in x.arrays) and x.settings==y.settings
+
+def test_groups_of_the_calibration(libs): assert certify(plsr, libs[0], by='order')[0].settings['by']=='order'
+
+def test_small_sets(libs):
+    for n in (12, 40):
+        lib = libs[0][:n]
+        t = fit_domain(m := PLSR(2).fit(lib), lib).look(libs[1][:30], m)
+        assert np.isfinite(t.q).all() and np.isfinite(t.strangeness).all()
+
+def test_remoteness_of_plsr_and_gpr(libs):
+    for m in (PLSR(6), GPR(windows=(11,), tune_samples=60)):
+        m.fit(libs[0][:200])
+        far = m.remoteness(libs[1][:100])
+        assert (far>=0).all() and np.isfinite(far).all() and np.allclose(m.remoteness(libs[1][:3]), far[:3], rtol=1e-6)
+        assert np.median(m.remoteness(shifted(libs[1][:100], 12)))>np.median(far)
+        again = m.refit(libs[0][200:400])
+        assert not np.allclose(again.predict(libs[1][:9]), m.predict(libs[1][:9])) and np.isfinite(again.remoteness(libs[1][:9])).all()
+
+def test_against_chemotools(real):
+    outliers = pytest.importorskip('chemotools.outliers')
+    from sklearn.decomposition import PCA
+    from mirzai.transforms import SNV
+    train,test = real
+    d = fit_domain(None, train)
+    z = lambda l: SNV().fit_transform(l.spectra.astype(float))
+    theirs = outliers.HotellingT2(PCA(20, random_state=0).fit(z(train))).fit(z(train)).predict_residuals(z(test))
+    assert np.allclose(d._measure(test.spectra)[1], theirs, rtol=1e-4)
+
+def test_auroc():
+    from sklearn.metrics import roc_auc_score
+    rng = np.random.default_rng(0); a,b = rng.integers(0, 9, 50), rng.integers(2, 12, 30)
+    assert auroc(a, b)==pytest.approx(roc_auc_score(np.r_[np.zeros(50), np.ones(30)], np.r_[a, b]))
+    assert auroc([1, np.nan], [2])==1
+
+def test_missing_values_are_refused(libs):
+    lib = libs[0][:60]
+    lib = SpectralLibrary(lib.spectra, w, lib.properties.assign(kex=np.where(np.arange(60)==3, np.nan, lib.y())))
+    with pytest.raises(MirzaiError, match='select'): certify(plsr, lib)
+
+def test_unseen_of_a_network():
+    torch = pytest.importorskip('torch')
+    from mirzai.learner import CNNRegressor
+    lib = synthetic_library(160, seed=0, wavenumbers=np.linspace(600, 4000, 500)).select('kex')
+    m = CNNRegressor(nets=2, epochs=2).fit(lib[:80])
+    assert m.latent_.shape==(80, 40) and m.whiten_.shape==(40, 40) and m.latent_.dtype==np.float32
+    far = m.remoteness(lib[80:])
+    assert np.allclose(m.remoteness(lib[80:90]), far[:10], rtol=1e-3) and np.isfinite(unseen(m, lib[:80], lib[80:])).all()
+    d = fit_domain(m, lib[:80])
+    assert d.settings['limits']['remoteness'] is None and np.isfinite(d.look(lib[80:], m).strangeness).all()
+
+def test_light():
+    code = "import sys, mirzai.applicability; print([m for m in ('torch', 'fastai', 'captum', 'crepes', 'chemotools') if m in sys.modules])"
+    assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True).stdout.strip()=='[]'
