@@ -201,7 +201,7 @@ def train(a):
     print(f'{a.out}: {a.model} for {a.property}, trained on {len(lib)} samples')
     print(_held_out(calibration) if calibration else 'no intervals: judge it with mirzai evaluate')
 
-# %% ../nbs/15_cli.ipynb #d26e16d7
+# %% ../nbs/15_cli.ipynb #01580bf3
 def _certified(a, lib, model):
     "Calibration and limits, unless nobody wants them"
     from functools import partial
@@ -210,11 +210,12 @@ def _certified(a, lib, model):
     from mirzai.library import Progress
     if not a.folds: return None, None
     make = partial(make_model, a.model, a.property, a.seed)
+    by = a.errors_by or ('order' if 'order' in lib.properties else None)
     with Progress(f'training without each of {a.folds} parts'):
-        calibration,held_out = certify(make, lib, a.folds, by=a.errors_by, seed=a.seed, jobs=a.jobs or -1)
+        calibration,held_out = certify(make, lib, a.folds, by=by, seed=a.seed, jobs=a.jobs or -1)
     return calibration, fit_domain(model, lib, held_out, seed=a.seed)
 
-# %% ../nbs/15_cli.ipynb #2a8fd64c
+# %% ../nbs/15_cli.ipynb #1a63d607
 def _held_out(calibration)->str:
     "How far off the model was on the samples it had not seen"
     from mirzai.predictor import own_score
@@ -224,7 +225,7 @@ def _held_out(calibration)->str:
 # %% ../nbs/15_cli.ipynb #d654d54b
 def predict(a):
     "predict new spectra with a saved model: intervals, and decisions where a threshold is given"
-    from mirzai.field import write_table
+    from mirzai.field import odd_batch, write_table
     from mirzai.predictor import Predictor
     _check_place(a.out, [*a.files, *([a.fields] if a.fields else [])], a.model)
     if a.report: _check_report(a)
@@ -232,12 +233,13 @@ def predict(a):
     asked = _asked(a, p)
     t,doubtful = _predicted(a, p, asked)
     if a.fields: t = _with_fields(a, t)
+    if remark := odd_batch(t): warnings.warn(remark)
     write_table(t, a.out, ',' if a.decimal=='comma' else '.', p.meta['target'])
     if a.report: _write_report(a, p, t, asked, doubtful)
     print(_outcome(a, t))
     print(_caution(p), file=sys.stderr)
 
-# %% ../nbs/15_cli.ipynb #cca33787
+# %% ../nbs/15_cli.ipynb #bbecc94e
 def _asked(a, p):
     "The threshold in cmol/kg and in words, or nothing"
     from mirzai.field import threshold
@@ -247,17 +249,19 @@ def _asked(a, p):
         raise MirzaiError(f'--threshold is for kex; {a.model} predicts {p.meta["target"]}: leave it out')
     return threshold(a.threshold)
 
-# %% ../nbs/15_cli.ipynb #fae7a371
+# %% ../nbs/15_cli.ipynb #469236c3
 def _predicted(a, p, asked)->tuple: # the table; the most doubtful rows with their spectra
     "Read and predict piece by piece"
     import pandas as pd
     from mirzai.instruments import spectra_chunks
     from mirzai.library import Progress
+    from mirzai.transforms import to_grid
     tables,doubtful,known = [],None,0
     with Progress('reading and predicting') as progress:
         for f in a.files:
             for lib in spectra_chunks(f, None if a.unit=='absorbance' else a.unit):
-                t = _judged(a, p, p.predict(lib, asked and asked[0], a.level), asked)
+                lib = to_grid(lib, p.model.wavenumbers_)
+                t = _judged(a, p, p.predict(lib, asked and asked[0]), asked)
                 known += int(p.seen(lib).sum())
                 if a.report and p.calibration: doubtful = _worst(doubtful, t, lib, a)
                 tables.append(t); progress.step()
@@ -266,7 +270,7 @@ def _predicted(a, p, asked)->tuple: # the table; the most doubtful rows with the
                       f'than those of new soils')
     return pd.concat(tables, ignore_index=True), doubtful
 
-# %% ../nbs/15_cli.ipynb #f849f662
+# %% ../nbs/15_cli.ipynb #b9789462
 def _judged(a, p, t, asked):
     "Units of the trade, and decisions where they were asked for; `flag` stays last"
     from mirzai.field import decide, mg_k, mg_k2o
@@ -275,30 +279,28 @@ def _judged(a, p, t, asked):
     if asked: t[['decision', 'reason']] = decide(t.p_below, flag, p.validated, a.miss, a.analysis)
     return t.assign(flag=flag)
 
-# %% ../nbs/15_cli.ipynb #ffa6563b
+# %% ../nbs/15_cli.ipynb #2d1663c4
 DOUBTFUL = 6   # samples whose spectra the report explains
 
 def _worst(kept, t, lib, a):
     "The samples of least certain decision so far, with their spectra"
     import numpy as np
     from mirzai.library import concat
-    from mirzai.transforms import to_grid
     cost = np.minimum(1-t.p_below, t.p_below*a.miss) if 'p_below' in t else np.log(t.upper/t.lower)
     best = cost.where(t.flag=='').nlargest(DOUBTFUL).index.to_numpy()
     new = cost[best].to_numpy(), lib[best]
-    if kept is not None:
-        new = np.concatenate([kept[0], new[0]]), concat([kept[1], to_grid(new[1], kept[1].wavenumbers)])
+    if kept is not None: new = np.concatenate([kept[0], new[0]]), concat([kept[1], new[1]])
     order = np.argsort(-new[0], kind='stable')[:DOUBTFUL]
     return new[0][order], new[1][order]
 
-# %% ../nbs/15_cli.ipynb #1c48b4c0
+# %% ../nbs/15_cli.ipynb #352e6f94
 def _with_fields(a, t):
     "The field of each sample in front, flag last"
     from mirzai.field import join_fields
     t = join_fields(t, a.fields)
     return t[[c for c in t if c!='flag']+['flag']]
 
-# %% ../nbs/15_cli.ipynb #98afa745
+# %% ../nbs/15_cli.ipynb #328b0db4
 def _write_report(a, p, t, asked, doubtful):
     "The field report"
     from mirzai.attribution import attribute
@@ -313,7 +315,7 @@ def _write_report(a, p, t, asked, doubtful):
                         dict(miss=a.miss, analysis=a.analysis), figures)
     with atomic(a.report) as tmp: tmp.write_text(html, encoding='utf-8')
 
-# %% ../nbs/15_cli.ipynb #927bc482
+# %% ../nbs/15_cli.ipynb #5f83f847
 def _outcome(a, t)->str:
     "What was written, in a line or two"
     flagged = (t.flag!='').sum()
@@ -340,7 +342,7 @@ def _check_place(out, inputs, model):
     if place.is_file() and place.stat().st_size and not _predictions(place):
         raise MirzaiError(f'{out}: exists and holds no predictions of mirzai: choose another name')
 
-# %% ../nbs/15_cli.ipynb #8916684d
+# %% ../nbs/15_cli.ipynb #a9ec9c63
 def _predictions(path:Path)->bool:
     "Does a file hold predictions that mirzai wrote?"
     import gzip
@@ -350,7 +352,7 @@ def _predictions(path:Path)->bool:
         except (OSError, EOFError, ValueError): return False
     return first[0]=='id' and first[-1]=='flag' and 'predicted' in first
 
-# %% ../nbs/15_cli.ipynb #9cdd5364
+# %% ../nbs/15_cli.ipynb #488e02d7
 def _is_book(path:Path)->bool:
     "The same for a workbook, whose first row is asked"
     from importlib.util import find_spec
@@ -360,7 +362,7 @@ def _is_book(path:Path)->bool:
     except Exception: return False   # whatever it is, it is not ours
     return first[:1]==['id'] and first[-1:]==['flag']
 
-# %% ../nbs/15_cli.ipynb #8fd3b228
+# %% ../nbs/15_cli.ipynb #29a667fd
 REPORT = b'<title>Exchangeable potassium: what to do</title>'
 
 def _check_report(a):
@@ -372,7 +374,7 @@ def _check_report(a):
     if place.is_dir() or place.exists() and REPORT not in place.read_bytes()[:400]:
         raise MirzaiError(f'{place}: exists and is no report of mirzai: choose another name')
 
-# %% ../nbs/15_cli.ipynb #399b3d1c
+# %% ../nbs/15_cli.ipynb #211b3d34
 def validate(a):
     "compare a model with local samples that a laboratory has analysed, and keep the result with the model"
     from datetime import date
@@ -386,7 +388,7 @@ def validate(a):
     for line in found['reasons']: print(f'- {line}')
     print(more_needed(found['n'], found['coverage'] or 0))
 
-# %% ../nbs/15_cli.ipynb #08407176
+# %% ../nbs/15_cli.ipynb #f92d2291
 def _known(a, p):
     "Local samples with a value that the model has not learnt from"
     import numpy as np
@@ -401,7 +403,7 @@ def _known(a, p):
     for why,n in lib.dropped.items(): print(f'{lib.name}: {n} left out ({why})')
     return lib
 
-# %% ../nbs/15_cli.ipynb #70e7a1e6
+# %% ../nbs/15_cli.ipynb #e0c13dc4
 def card(a):
     "what a model is, what it has seen, how good it was: a page"
     from mirzai.loading import atomic
@@ -703,7 +705,7 @@ def _sizes(text):
         raise argparse.ArgumentTypeError(f'{small[0]}: give at least 10 training samples')
     return sizes
 
-# %% ../nbs/15_cli.ipynb #f6473142
+# %% ../nbs/15_cli.ipynb #6558037e
 def _number(text):
     "A number above zero"
     try: v = float(text)
@@ -770,7 +772,7 @@ def _commands(add):
                                                                '(default: gpr)')
     c.add_argument('--folds', type=_seed, default=10,
                    help='trainings that find out how far off the model is; 0: none (default: 10)')
-    c.add_argument('--errors-by', help='property whose groups have errors of their own, such as order')
+    c.add_argument('--errors-by', help='property whose groups have errors of their own (default: order, if known)')
     c.add_argument('--out', required=True, help='model folder to make')
     c.add_argument('--seed', type=_seed, default=0, help='of everything random (default: 0)')
     c.add_argument('--seeds', type=_positive, default=1,
@@ -804,7 +806,7 @@ def _commands(add):
     c.add_argument('--out', default='mirzai-paper',
                    help='folder that keeps the results; what is there is not done again')
 
-# %% ../nbs/15_cli.ipynb #f62fb3b3
+# %% ../nbs/15_cli.ipynb #05eb62ea
 def _predict_arguments(c):
     c.add_argument('files', nargs='+',
                    help='tables of spectra, instrument files (OPUS, .spa, JCAMP-DX), folders of them')
@@ -813,7 +815,6 @@ def _predict_arguments(c):
                    help='cost of leaving a poor field, in needless fertilisations (default: 5)')
     c.add_argument('--analysis', type=_number, default=.2,
                    help='cost of a wet analysis, in the same coin (default: 0.2)')
-    c.add_argument('--level', type=_number, default=.9, help='share of soils in the intervals (default: 0.9)')
     c.add_argument('--fields', help='table id, field: which sample comes from where')
     c.add_argument('--report', metavar='FILE', help='also write a field report, a name in .html')
     c.add_argument('--decimal', choices=('point', 'comma'), default='point',
@@ -876,7 +877,8 @@ def main(args:list=None # command-line words; default: those of the process
     for stream in (sys.stdout, sys.stderr):
         # a terminal without ± still gets its table
         if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='replace')
-    warnings.simplefilter('ignore'); warnings.filterwarnings('always', category=UserWarning, module='mirzai')
+    warnings.simplefilter('ignore'); warnings.filterwarnings('once', category=UserWarning, module='mirzai')
+    warnings.onceregistry.clear()   # a file read in pieces warns once, and so does the next command
     warnings.showwarning = lambda m, *_, **__: print('mirzai: warning:', *str(m).split(), file=sys.stderr)
     return _guarded(a.func, a)
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Ensemble']
 
-# %% ../nbs/09c_ensemble.ipynb #834dba1b
+# %% ../nbs/09c_ensemble.ipynb #1f1ca183
 import numpy as np
 from fastcore.basics import patch, store_attr
 from sklearn.base import clone
@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from .library import MirzaiError
 from .transforms import SpectralRegressor
 
-# %% ../nbs/09c_ensemble.ipynb #9ce4471d
+# %% ../nbs/09c_ensemble.ipynb #e4dbf4c7
 class Ensemble(SpectralRegressor):
     "Models trained on the same samples, averaged on the model's scale"
     def __init__(self,
@@ -23,7 +23,7 @@ class Ensemble(SpectralRegressor):
         wavenumbers=None # (p,) cm⁻¹, when fitted on plain arrays
     ): store_attr()
 
-# %% ../nbs/09c_ensemble.ipynb #b9b11def
+# %% ../nbs/09c_ensemble.ipynb #0f852c82
 @patch
 def fit(self:Ensemble,
         X, # SpectralLibrary, or (n, p) absorbance
@@ -37,7 +37,7 @@ def fit(self:Ensemble,
     models = [clone(m).fit(X, y, valid=valid) for m in self.models]
     return self._joined(models, [m.remoteness(X).mean() for m in models])
 
-# %% ../nbs/09c_ensemble.ipynb #e0aeea85
+# %% ../nbs/09c_ensemble.ipynb #b7468879
 @patch
 def _joined(self:Ensemble, models, usual):
     "What an ensemble shares with its members, and their usual remoteness"
@@ -46,7 +46,7 @@ def _joined(self:Ensemble, models, usual):
     self.wavenumbers_,self.n_features_in_ = first.wavenumbers_, first.n_features_in_
     return self
 
-# %% ../nbs/09c_ensemble.ipynb #92d0b49d
+# %% ../nbs/09c_ensemble.ipynb #007ff8a9
 @patch
 def predict_scale(self:Ensemble,
                   X # SpectralLibrary, or (n, p) absorbance
@@ -55,7 +55,7 @@ def predict_scale(self:Ensemble,
     check_is_fitted(self, 'models_')
     return np.mean([m.predict_scale(X) for m in self.models_], axis=0)
 
-# %% ../nbs/09c_ensemble.ipynb #e850b931
+# %% ../nbs/09c_ensemble.ipynb #54dcf736
 @patch
 def remoteness(self:Ensemble,
                X # SpectralLibrary, or (n, p) absorbance
@@ -63,3 +63,13 @@ def remoteness(self:Ensemble,
     "How far a spectrum lies from what the members have learnt"
     check_is_fitted(self, 'models_')
     return np.mean([m.remoteness(X)/u for m,u in zip(self.models_, self.usual_)], axis=0)
+
+# %% ../nbs/09c_ensemble.ipynb #d99ec1f4
+@patch
+def refit(self:Ensemble,
+          lib # SpectralLibrary with the target
+         ): # a new ensemble; None if a member cannot
+    "The same settings on other samples"
+    if not all(hasattr(m, 'refit') for m in self.models_): return None
+    models = [m.refit(lib) for m in self.models_]
+    return Ensemble(self.models, self.target, self.log10)._joined(models, [m.remoteness(lib).mean() for m in models])

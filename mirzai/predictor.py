@@ -27,7 +27,7 @@ from .uncertainty import Calibration
 from .applicability import Domain
 from .page import page, html_table
 
-# %% ../nbs/13_predictor.ipynb #2c7faa45
+# %% ../nbs/13_predictor.ipynb #e64b4ea3
 def _under(name, arrays): return {f'{name}/{k}': v for k,v in arrays.items()}
 def _part(name, arrays): return {k[len(f'{name}/'):]: v for k,v in arrays.items() if k.startswith(f'{name}/')}
 
@@ -39,7 +39,7 @@ def pack(model # a fitted PLSR, GPR, CNN or Ensemble
         if known(model): return kind, *take(model)
     raise MirzaiError(f'{type(model).__name__} cannot be saved: use PLSR, GPR, CNNRegressor or Ensemble')
 
-# %% ../nbs/13_predictor.ipynb #b26dba96
+# %% ../nbs/13_predictor.ipynb #190defe9
 def _pack_plsr(m):
     settings = dict(preprocess=m.preprocess, intercept=float(m.intercept_),
                     n_components=int(m.n_components_))
@@ -48,20 +48,20 @@ def _pack_plsr(m):
 
 def _pack_gpr(m): return dict(train=m.train_, theta=m.theta_, target=m.target_), dict(window=int(m.window_))
 
-# %% ../nbs/13_predictor.ipynb #2c9c3be7
+# %% ../nbs/13_predictor.ipynb #9cf12e04
 def _pack_cnn(m):
     pre = m.net_.pre
     settings = dict(deriv=pre.deriv, window=len(pre.sg), pool=pre.pool, nets=len(m.net_.nets))
     net = {k: v.numpy() for k,v in m.net_.state_dict().items()}
     return dict(latent=m.latent_, whiten=m.whiten_) | _under('net', net), settings
 
-# %% ../nbs/13_predictor.ipynb #94707e1a
+# %% ../nbs/13_predictor.ipynb #8760f9e6
 def _pack_ensemble(m):
     parts = [pack(x) for x in m.models_]
     arrays = {k: v for i,(_,a,_) in enumerate(parts) for k,v in _under(i, a).items()}
     return arrays|dict(usual=np.array(m.usual_)), dict(members=[dict(kind=k, settings=s) for k,_,s in parts])
 
-# %% ../nbs/13_predictor.ipynb #34769e92
+# %% ../nbs/13_predictor.ipynb #dac6b39b
 _PACK = dict(plsr=(lambda m: isinstance(m, PLSR), _pack_plsr), gpr=(lambda m: isinstance(m, GPR), _pack_gpr),
              ensemble=(lambda m: isinstance(m, Ensemble), _pack_ensemble),
              cnn=(lambda m: hasattr(m, 'net_'), _pack_cnn))
@@ -105,7 +105,7 @@ def _unpack_ensemble(arrays, s, wavenumbers, meta):
     models = [unpack(m['kind'], _part(i, arrays), m['settings'], meta) for i,m in enumerate(s['members'])]
     return Ensemble(models)._joined(models, arrays['usual'])
 
-# %% ../nbs/13_predictor.ipynb #1e29c72d
+# %% ../nbs/13_predictor.ipynb #2338aaf4
 _UNPACK = dict(plsr=_unpack_plsr, gpr=_unpack_gpr, cnn=_unpack_cnn, ensemble=_unpack_ensemble)
 
 def unpack(kind:str, arrays:dict, settings:dict, meta:dict): # a fitted model
@@ -125,14 +125,14 @@ def _versions():
         except PackageNotFoundError: pass
     return out
 
-# %% ../nbs/13_predictor.ipynb #2afcb017
+# %% ../nbs/13_predictor.ipynb #76c452ff
 def counts(lib:SpectralLibrary, column:str # 'order', 'source' or 'country'
           )->dict: # {value: samples}, most frequent first; empty where the library has no such column
     "How many samples of each"
     if column not in lib.properties: return {}
     return {str(k): int(n) for k,n in lib.properties[column].fillna('not known').value_counts().items()}
 
-# %% ../nbs/13_predictor.ipynb #33da15fd
+# %% ../nbs/13_predictor.ipynb #723bc8a7
 def countries(lib:SpectralLibrary)->dict: # {country: samples}; empty where nobody knows
     "Where the samples come from"
     ours = set(lib.ids)<=set(load_sample().ids)
@@ -147,7 +147,7 @@ def history(lib:SpectralLibrary, target:str)->dict: # what a model should rememb
                 minimum=float(y.min()), maximum=float(y.max()), orders=counts(lib, 'order'),
                 sources=counts(lib, 'source'), countries=countries(lib))
 
-# %% ../nbs/13_predictor.ipynb #0c1a02f0
+# %% ../nbs/13_predictor.ipynb #cb954c89
 def _plsr_words(s):
     done = {'plsr': 'SNV, first derivative over 11 points, 2269-2389 cm⁻¹ removed', 'cnn': 'SNV', None: 'none'}
     return f'PLSR, {s["n_components"]} components', done[s['preprocess']]
@@ -161,14 +161,14 @@ def _cnn_words(s):
     return (f'{s["nets"]} convolutional network(s), five stages', f'SNV{first}'
             f'{", points averaged by "+str(s["pool"]) if s["pool"]>1 else ""}, standardised')
 
-# %% ../nbs/13_predictor.ipynb #7813145b
+# %% ../nbs/13_predictor.ipynb #561d6b24
 def in_words(kind:str, settings:dict)->tuple[str, str]: # architecture; preprocessing
     "What a model is, for people"
     if kind!='ensemble': return dict(plsr=_plsr_words, gpr=_gpr_words, cnn=_cnn_words)[kind](settings)
     said = [in_words(m['kind'], m['settings']) for m in settings['members']]
     return 'mean of: '+'; '.join(a for a,_ in said), '; '.join(p for _,p in said)
 
-# %% ../nbs/13_predictor.ipynb #9c4de7ae
+# %% ../nbs/13_predictor.ipynb #1a48e8fe
 TRACES = 4   # directions
 
 def traces(X # (n, p) absorbance
@@ -183,7 +183,7 @@ def fingerprint(meta:dict, weights:bytes=b'')->str: # hexadecimal SHA-256
     said = json.dumps({k:v for k,v in meta.items() if k!='sha256'}, sort_keys=True)
     return hashlib.sha256(weights+said.encode()).hexdigest()
 
-# %% ../nbs/13_predictor.ipynb #bf4c4b31
+# %% ../nbs/13_predictor.ipynb #c8d520ab
 def own_score(calibration:Calibration)->dict: # metrics, and the split they come from
     "Scores on the samples that were held out in turn"
     a,s = calibration.arrays, calibration.settings
@@ -218,7 +218,7 @@ def _arrays(fitted, lib, **parts):
     for name,arrays in parts.items(): out |= _under(name, arrays)
     return {k: np.ascontiguousarray(v) for k,v in out.items()}
 
-# %% ../nbs/13_predictor.ipynb #3c594fd2
+# %% ../nbs/13_predictor.ipynb #7252b119
 def _write(model, folder, lib, rows=None, calibration=None, domain=None):
     kind,arrays,settings = pack(model)
     (errors,said),(known,limits) = ((c.pack() if c else ({}, None)) for c in (calibration, domain))
@@ -248,7 +248,7 @@ class Predictor:
         validation:dict=None # how it did on local samples; None: nobody has looked
     ): store_attr()
 
-# %% ../nbs/13_predictor.ipynb #b52d589d
+# %% ../nbs/13_predictor.ipynb #4ee0bd85
 def _json(path:Path)->dict:
     "A JSON object from a file"
     try: d = json.loads(path.read_text(encoding='utf-8'))
@@ -259,7 +259,7 @@ def _json(path:Path)->dict:
     if isinstance(d, dict): return d
     raise MirzaiError(f'{path}: damaged (no object): copy the model folder again')
 
-# %% ../nbs/13_predictor.ipynb #80b1ea73
+# %% ../nbs/13_predictor.ipynb #a67e2c4a
 def _meta(path:Path)->dict:
     "The model.json of a folder, of the layout that is read here"
     if not (path/'model.json').is_file():
@@ -290,6 +290,7 @@ def load(cls:Predictor,
         parts = {k: c(_part(k, arrays), meta[k]) if meta[k] else None
                  for k,c in (('calibration', Calibration), ('domain', Domain))}
         p = cls(model, meta, arrays['typical'], base, path, arrays['traces'], **parts)
+        p.predict(base[:1])                                            # does it all work together?
     except (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError):
         raise MirzaiError(f'{path}: weights and settings do not fit together: copy the folder again')
     p.validation = p._validation()
@@ -307,7 +308,7 @@ def _weights(path:Path, meta:dict)->dict:
     try: return load_arrays(raw)
     except SafetensorError as e: raise MirzaiError(f'{path}: damaged ({e}): copy the model folder again')
 
-# %% ../nbs/13_predictor.ipynb #d7acc3b8
+# %% ../nbs/13_predictor.ipynb #350b16e4
 VALIDATION = 'validation.json'
 
 @patch
@@ -327,21 +328,24 @@ def others(self:Predictor)->list: # fitted models
     "The models of other seeds in the folder"
     return [Predictor.load(f).model for f in sorted(self.path.glob('seed-*')) if f.is_dir()]
 
-# %% ../nbs/13_predictor.ipynb #2c428dff
+# %% ../nbs/13_predictor.ipynb #c14dba8e
 @patch
 def flags(self:Predictor,
           lib:SpectralLibrary # on the model's grid
-         )->np.ndarray: # (n,) text; '' if all is well
-    "What is wrong with each spectrum, in words"
+         )->tuple: # (n,) text, '' if all is well; (n,) strangeness, above 1 where that is the reason
+    "What is wrong with each spectrum, in words, and how strange it is"
     X = lib.spectra
     usable = np.isfinite(X).all(1) & (np.ptp(X, axis=1)>0)
     flag = np.where(usable, '', 'absorbance missing, infinite or constant').astype(object)
+    strange = np.full(len(X), np.nan)
     flag[usable & (X<=0).any(1)] = 'absorbance not above zero: the reference scan may have gone wrong'
     if usable.any():
         against = SNV().fit_transform(X[usable])@(self.typical-self.typical.mean())<0
         flag[np.flatnonzero(usable)[against]] = 'shape unlike soil absorbance: check the unit'
-    if self.domain and (rest := flag=='').any(): flag[rest] = self.domain.look(lib[rest], self.model).reason
-    return flag
+    if self.domain and (rest := flag=='').any():
+        look = self.domain.look(lib[rest], self.model)
+        flag[rest],strange[rest] = look.reason, look.strangeness
+    return flag, strange
 
 # %% ../nbs/13_predictor.ipynb #ac667741
 @patch
@@ -349,7 +353,7 @@ def predict(self:Predictor,
             lib:SpectralLibrary, # any grid that covers the model's
             threshold:float=None, # in the property's unit; adds `p_below`
             level:float=.9 # share of soils whose value should lie between `lower` and `upper`
-           )->pd.DataFrame: # id, observed if known, predicted, lower, upper, p_below if asked for, flag
+           )->pd.DataFrame: # id, observed if known, predicted, lower, upper, p_below if asked, strangeness, flag
     "Predict new spectra, and say how sure that is"
     lib,target = to_grid(lib, self.model.wavenumbers_), self.meta['target']
     usable = np.isfinite(lib.spectra).all(1) & (np.ptp(lib.spectra, axis=1)>0)
@@ -359,9 +363,10 @@ def predict(self:Predictor,
     if target in lib.properties:
         out['observed'] = pd.to_numeric(lib.properties[target], errors='coerce').to_numpy()
     out |= dict(predicted=predicted) | self._sure(lib, predicted, usable, threshold, level)
-    return pd.DataFrame(out | dict(flag=self.flags(lib)))
+    flag,strange = self.flags(lib)
+    return pd.DataFrame(out | dict(strangeness=strange, flag=flag))
 
-# %% ../nbs/13_predictor.ipynb #1764d21b
+# %% ../nbs/13_predictor.ipynb #9b1ce0eb
 @patch
 def _sure(self:Predictor, lib, predicted, usable, threshold, level)->dict:
     "Interval and probability, NaN where there is no prediction"
@@ -375,7 +380,7 @@ def _sure(self:Predictor, lib, predicted, usable, threshold, level)->dict:
         if threshold is not None: out[2, usable] = self.calibration.p_below(p, known, threshold)
     return dict(zip(names, out))
 
-# %% ../nbs/13_predictor.ipynb #0558721b
+# %% ../nbs/13_predictor.ipynb #40567a2e
 @patch
 def seen(self:Predictor,
          lib:SpectralLibrary # any grid that covers the model's
@@ -386,7 +391,7 @@ def seen(self:Predictor,
     out[ok] = cKDTree(self.traces).query(traces(X[ok]))[0]<2e-3
     return out
 
-# %% ../nbs/13_predictor.ipynb #4e63c7a8
+# %% ../nbs/13_predictor.ipynb #7dc2ed2f
 @patch
 def record(self:Predictor,
            found:dict # plain values, among them `verdict`: may decisions be built on this model here?
@@ -399,20 +404,20 @@ def record(self:Predictor,
     self.validation = said
     return self
 
-# %% ../nbs/13_predictor.ipynb #0ce8050c
+# %% ../nbs/13_predictor.ipynb #c5d664d8
 def _register(folder, name):
     "Add a file to those that a folder is known to hold"
     said = _json(folder/MANIFEST)
     said['files'] = sorted({*said['files'], name})
     with atomic(folder/MANIFEST) as tmp: tmp.write_text(json.dumps(said, indent=1))
 
-# %% ../nbs/13_predictor.ipynb #29d0c803
+# %% ../nbs/13_predictor.ipynb #60373c01
 @patch(as_prop=True)
 def validated(self:Predictor)->bool:
     "Has it held on local samples?"
     return bool(self.validation and self.validation['verdict'])
 
-# %% ../nbs/13_predictor.ipynb #63a6717d
+# %% ../nbs/13_predictor.ipynb #8a5b7e83
 def _rows(d:dict):
     said = [f'{v:.3g}' if isinstance(v, float) else str(v) for v in d.values()]
     return html_table(pd.DataFrame({'': list(d), ' ': said}), index=False, cards=True)
@@ -422,7 +427,7 @@ def _many(counted:dict)->str: # 'a 300, b 50'; the first dozen
     first = [f'{k} {n}' for k,n in list(counted.items())[:12]]
     return ', '.join(first)+(f' and {len(counted)-12} more' if len(counted)>12 else '')
 
-# %% ../nbs/13_predictor.ipynb #1937e1f6
+# %% ../nbs/13_predictor.ipynb #53823088
 @patch
 def _identity(self:Predictor)->dict:
     "What the model is and what it has seen"
@@ -437,7 +442,7 @@ def _identity(self:Predictor)->dict:
             'countries': _many(t['countries']), 'orders': _many(t['orders']), 'sources': _many(t['sources']),
             'fingerprint': m['sha256'][:16], 'written by': f'mirzai {m["versions"].get("mirzai", "?")}'}
 
-# %% ../nbs/13_predictor.ipynb #0a1cfe7f
+# %% ../nbs/13_predictor.ipynb #1e99ece1
 @patch
 def _unknown(self:Predictor)->list: # sentences
     "What has not been tested, and what follows"
@@ -453,7 +458,7 @@ def _unknown(self:Predictor)->list: # sentences
     if not self.domain: out.append('No limits of what it knows: strange soils and instruments go unnoticed.')
     return out
 
-# %% ../nbs/13_predictor.ipynb #578ebe82
+# %% ../nbs/13_predictor.ipynb #6a87525b
 @patch
 def _promises(self:Predictor)->dict:
     "Where intervals and flags come from"
@@ -464,7 +469,7 @@ def _promises(self:Predictor)->dict:
             'flags': f'{d["share"]:.1%} of soils like those of the library: {d["split"]}' if d
                      else 'gross faults only'}
 
-# %% ../nbs/13_predictor.ipynb #4f7b210f
+# %% ../nbs/13_predictor.ipynb #81990a38
 @patch
 def card(self:Predictor)->str: # HTML
     "What the model is, on one page"

@@ -55,7 +55,7 @@ def test_without_local_validation_everything_goes_to_the_laboratory(place, mirza
     assert mirzai('predict', place/'model', place/'new.csv', '--threshold', 'rice', '--out', tmp_path/'p.csv')[0]==0
     t = table(tmp_path/'p.csv')
     assert set(t.decision)=={'wet laboratory'} and (t.reason[t.flag=='']=='no local validation').all()
-    assert list(t.columns)==['id', 'observed', 'predicted', 'reported', 'lower', 'upper', 'p_below', 'mg_k_kg', 'mg_k2o_100g', 'decision', 'reason', 'flag']
+    assert list(t.columns)==['id', 'observed', 'predicted', 'reported', 'lower', 'upper', 'p_below', 'strangeness', 'mg_k_kg', 'mg_k2o_100g', 'decision', 'reason', 'flag']
     shown = t[t.predicted!=''].astype({c: float for c in ('predicted', 'lower', 'upper', 'p_below', 'mg_k_kg', 'mg_k2o_100g')})
     assert (shown.lower<shown.predicted).mean()>.9 and (shown.predicted<shown.upper).mean()>.9 and shown.p_below.between(0, 1).all()
     np.testing.assert_allclose(shown.mg_k_kg/shown.predicted, 390.983, rtol=1e-5)
@@ -144,7 +144,7 @@ def test_numbers_below_what_a_laboratory_can_tell_are_not_given(place, mirzai, t
     low = t.predicted.astype(float)<.3
     assert low.any() and set(t.reported[low])<={'<0.06', '0.06 to 0.30'}
 
-@pytest.mark.parametrize('words', [('--threshold', '-1'), ('--threshold', 'wheat'), ('--miss', '0'), ('--analysis', 'nan'), ('--level', '2'), ('--report', 'r.pdf'), ('--fields', 'nowhere.csv')])
+@pytest.mark.parametrize('words', [('--threshold', '-1'), ('--threshold', 'wheat'), ('--miss', '0'), ('--analysis', 'nan'), ('--report', 'r.pdf'), ('--fields', 'nowhere.csv')])
 def test_bad_options_are_one_line(place, mirzai, tmp_path, words):
     code,_,err = mirzai('predict', place/'model', place/'new.csv', *words, '--out', tmp_path/'p.csv')
     assert code==2 and len([l for l in err.strip().splitlines() if 'warning' not in l])==1 and not (tmp_path/'p.csv').exists()
