@@ -201,7 +201,7 @@ def train(a):
     print(f'{a.out}: {a.model} for {a.property}, trained on {len(lib)} samples')
     print(_held_out(calibration) if calibration else 'no intervals: judge it with mirzai evaluate')
 
-# %% ../nbs/15_cli.ipynb #01580bf3
+# %% ../nbs/15_cli.ipynb #ea89a140
 def _certified(a, lib, model):
     "Calibration and limits, unless nobody wants them"
     from functools import partial
@@ -215,7 +215,7 @@ def _certified(a, lib, model):
         calibration,held_out = certify(make, lib, a.folds, by=by, seed=a.seed, jobs=a.jobs or -1)
     return calibration, fit_domain(model, lib, held_out, seed=a.seed)
 
-# %% ../nbs/15_cli.ipynb #1a63d607
+# %% ../nbs/15_cli.ipynb #c2fc05aa
 def _held_out(calibration)->str:
     "How far off the model was on the samples it had not seen"
     from mirzai.predictor import own_score
@@ -239,17 +239,17 @@ def predict(a):
     print(_outcome(a, t))
     print(_caution(p), file=sys.stderr)
 
-# %% ../nbs/15_cli.ipynb #bbecc94e
+# %% ../nbs/15_cli.ipynb #cf9634e7
 def _asked(a, p):
     "The threshold in cmol/kg and in words, or nothing"
     from mirzai.field import threshold
     from mirzai.library import MirzaiError
-    if a.threshold is None: return None
-    if p.meta['target']!='kex':
-        raise MirzaiError(f'--threshold is for kex; {a.model} predicts {p.meta["target"]}: leave it out')
-    return threshold(a.threshold)
+    if p.meta['target']!='kex' and (a.threshold is not None or a.report):
+        raise MirzaiError(f'--threshold and --report are for kex; {a.model} predicts {p.meta["target"]}: leave '
+                          f'them out')
+    return None if a.threshold is None else threshold(a.threshold)
 
-# %% ../nbs/15_cli.ipynb #469236c3
+# %% ../nbs/15_cli.ipynb #fbbc44c3
 def _predicted(a, p, asked)->tuple: # the table; the most doubtful rows with their spectra
     "Read and predict piece by piece"
     import pandas as pd
@@ -270,7 +270,7 @@ def _predicted(a, p, asked)->tuple: # the table; the most doubtful rows with the
                       f'than those of new soils')
     return pd.concat(tables, ignore_index=True), doubtful
 
-# %% ../nbs/15_cli.ipynb #b9789462
+# %% ../nbs/15_cli.ipynb #6dc02a88
 def _judged(a, p, t, asked):
     "Units of the trade, and decisions where they were asked for; `flag` stays last"
     from mirzai.field import decide, mg_k, mg_k2o
@@ -279,7 +279,7 @@ def _judged(a, p, t, asked):
     if asked: t[['decision', 'reason']] = decide(t.p_below, flag, p.validated, a.miss, a.analysis)
     return t.assign(flag=flag)
 
-# %% ../nbs/15_cli.ipynb #2d1663c4
+# %% ../nbs/15_cli.ipynb #c3669646
 DOUBTFUL = 6   # samples whose spectra the report explains
 
 def _worst(kept, t, lib, a):
@@ -293,14 +293,14 @@ def _worst(kept, t, lib, a):
     order = np.argsort(-new[0], kind='stable')[:DOUBTFUL]
     return new[0][order], new[1][order]
 
-# %% ../nbs/15_cli.ipynb #352e6f94
+# %% ../nbs/15_cli.ipynb #8422cb2c
 def _with_fields(a, t):
     "The field of each sample in front, flag last"
     from mirzai.field import join_fields
     t = join_fields(t, a.fields)
     return t[[c for c in t if c!='flag']+['flag']]
 
-# %% ../nbs/15_cli.ipynb #328b0db4
+# %% ../nbs/15_cli.ipynb #92e1ab55
 def _write_report(a, p, t, asked, doubtful):
     "The field report"
     from mirzai.attribution import attribute
@@ -309,13 +309,15 @@ def _write_report(a, p, t, asked, doubtful):
     from mirzai.page import svg
     figures = {}
     if doubtful is not None and len(doubtful[1]):
-        it = attribute(p.model, doubtful[1], p.baselines, quiet=True)
-        figures = {str(i): svg(it.plot_sample(k)) for k,i in enumerate(doubtful[1].ids)}
+        lib,ids = doubtful[1], [str(i) for i in doubtful[1].ids]
+        lib.properties = lib.properties.set_axis([i if len(i)<16 else f'{i[:12]}…' for i in ids])   # for titles
+        it = attribute(p.model, lib, p.baselines, quiet=True)
+        figures = {i: svg(it.plot_sample(k)) for k,i in enumerate(ids)}
     html = field_report(t, p.meta|dict(validation=p.validation), by_field(t) if a.fields else None, asked,
                         dict(miss=a.miss, analysis=a.analysis), figures)
     with atomic(a.report) as tmp: tmp.write_text(html, encoding='utf-8')
 
-# %% ../nbs/15_cli.ipynb #5f83f847
+# %% ../nbs/15_cli.ipynb #74289007
 def _outcome(a, t)->str:
     "What was written, in a line or two"
     flagged = (t.flag!='').sum()
@@ -327,7 +329,8 @@ def _caution(p)->str:
     said,v = p.meta['training'], p.validation
     local = 'with no local validation: have some of your own samples analysed before acting on these numbers'
     if v: local = f'with a local validation on {v["n"]} samples that {"held" if v["verdict"] else "FAILED"}'
-    learnt = f'{p.meta["target"]} by a model trained on {said["n"]} samples of {said["library"]!r}'
+    made_up = ' SYNTHETIC, made-up'*said['synthetic']
+    learnt = f'{p.meta["target"]} by a model trained on {said["n"]}{made_up} samples of {said["library"]!r}'
     return f'caution: {learnt}, {local}'
 
 # %% ../nbs/15_cli.ipynb #70e9740b
@@ -342,7 +345,7 @@ def _check_place(out, inputs, model):
     if place.is_file() and place.stat().st_size and not _predictions(place):
         raise MirzaiError(f'{out}: exists and holds no predictions of mirzai: choose another name')
 
-# %% ../nbs/15_cli.ipynb #a9ec9c63
+# %% ../nbs/15_cli.ipynb #0bc42a8b
 def _predictions(path:Path)->bool:
     "Does a file hold predictions that mirzai wrote?"
     import gzip
@@ -352,7 +355,7 @@ def _predictions(path:Path)->bool:
         except (OSError, EOFError, ValueError): return False
     return first[0]=='id' and first[-1]=='flag' and 'predicted' in first
 
-# %% ../nbs/15_cli.ipynb #488e02d7
+# %% ../nbs/15_cli.ipynb #a57b5b6f
 def _is_book(path:Path)->bool:
     "The same for a workbook, whose first row is asked"
     from importlib.util import find_spec
@@ -362,7 +365,7 @@ def _is_book(path:Path)->bool:
     except Exception: return False   # whatever it is, it is not ours
     return first[:1]==['id'] and first[-1:]==['flag']
 
-# %% ../nbs/15_cli.ipynb #29a667fd
+# %% ../nbs/15_cli.ipynb #799abf1b
 REPORT = b'<title>Exchangeable potassium: what to do</title>'
 
 def _check_report(a):
@@ -374,7 +377,7 @@ def _check_report(a):
     if place.is_dir() or place.exists() and REPORT not in place.read_bytes()[:400]:
         raise MirzaiError(f'{place}: exists and is no report of mirzai: choose another name')
 
-# %% ../nbs/15_cli.ipynb #211b3d34
+# %% ../nbs/15_cli.ipynb #d202bacd
 def validate(a):
     "compare a model with local samples that a laboratory has analysed, and keep the result with the model"
     from datetime import date
@@ -388,7 +391,7 @@ def validate(a):
     for line in found['reasons']: print(f'- {line}')
     print(more_needed(found['n'], found['coverage'] or 0))
 
-# %% ../nbs/15_cli.ipynb #f92d2291
+# %% ../nbs/15_cli.ipynb #f7228884
 def _known(a, p):
     "Local samples with a value that the model has not learnt from"
     import numpy as np
@@ -403,7 +406,7 @@ def _known(a, p):
     for why,n in lib.dropped.items(): print(f'{lib.name}: {n} left out ({why})')
     return lib
 
-# %% ../nbs/15_cli.ipynb #e0c13dc4
+# %% ../nbs/15_cli.ipynb #58575202
 def card(a):
     "what a model is, what it has seen, how good it was: a page"
     from mirzai.loading import atomic
@@ -705,7 +708,7 @@ def _sizes(text):
         raise argparse.ArgumentTypeError(f'{small[0]}: give at least 10 training samples')
     return sizes
 
-# %% ../nbs/15_cli.ipynb #6558037e
+# %% ../nbs/15_cli.ipynb #58fe50d2
 def _number(text):
     "A number above zero"
     try: v = float(text)
@@ -806,7 +809,7 @@ def _commands(add):
     c.add_argument('--out', default='mirzai-paper',
                    help='folder that keeps the results; what is there is not done again')
 
-# %% ../nbs/15_cli.ipynb #05eb62ea
+# %% ../nbs/15_cli.ipynb #cc50c432
 def _predict_arguments(c):
     c.add_argument('files', nargs='+',
                    help='tables of spectra, instrument files (OPUS, .spa, JCAMP-DX), folders of them')

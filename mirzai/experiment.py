@@ -150,7 +150,7 @@ def make_model(name:str, # one of `MODELS` or `PAPER_MODELS`; several joined by 
         return CNNRegressor(target=target, seed=seed, **kwargs)
     raise MirzaiError(f'model {name!r} is not known: use one of {", ".join(MODELS+PAPER_MODELS)}')
 
-# %% ../nbs/10_experiment.ipynb #784a1675
+# %% ../nbs/10_experiment.ipynb #68cc2ef3
 def _ensemble(names, target, seed, **kwargs): # a name that comes again has another seed
     from mirzai.ensemble import Ensemble
     seeds = [seed+100*names[:i].count(n) for i,n in enumerate(names)]

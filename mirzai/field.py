@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['MG_K', 'MG_K2O', 'THRESHOLDS', 'DECISIONS', 'DECISION_MARKS', 'LEAST_LOCAL', 'ODD', 'MOST_ROWS', 'MOST_DOUBTFUL',
-           'FIGURE_TEXT', 'mg_k', 'mg_k2o', 'threshold', 'expected_costs', 'plot_costs', 'decide', 'clopper_pearson',
-           'bias_factor', 'skill', 'local_score', 'more_needed', 'read_fields', 'join_fields', 'by_field',
-           'with_reported', 'write_table', 'plot_decisions', 'validation_text', 'odd_batch', 'before_acting',
-           'sample_table', 'doubtful', 'field_report']
+           'MOVED', 'FIGURE_TEXT', 'mg_k', 'mg_k2o', 'threshold', 'expected_costs', 'plot_costs', 'decide',
+           'clopper_pearson', 'bias_factor', 'skill', 'local_score', 'more_needed', 'read_fields', 'join_fields',
+           'by_field', 'with_reported', 'write_table', 'plot_decisions', 'validation_text', 'odd_batch',
+           'before_acting', 'sample_table', 'doubtful', 'field_report']
 
 # %% ../nbs/13b_field.ipynb #7465ea80
 import csv, gzip, io, re, warnings
@@ -452,11 +452,12 @@ def _learnt(training:dict)->str:
     c = training.get('countries') or 'countries not recorded'
     c,ends = c if isinstance(c, str) else some(c, 6), [training.get(k) for k in ('minimum', 'maximum')]
     known = '' if None in ends else ', {:.2g} to {:.2g} cmol(+)/kg'.format(*ends)
-    return (f'The model learnt from {training.get("n", "some")} soils of the library '
+    made_up = 'SYNTHETIC, made-up '*bool(training.get('synthetic'))
+    return (f'The model learnt from {training.get("n", "some")} {made_up}soils of the library '
             f'{training.get("library", "unknown")!r} ({c}){known}. Soils of other kinds or countries may be '
             'predicted badly without any sign of it.')
 
-# %% ../nbs/13b_field.ipynb #6572dfee
+# %% ../nbs/13b_field.ipynb #614094ed
 ODD = .4   # median strangeness of a batch; soils of the library have about .1, other Bruker instruments .5 and more
 
 def odd_batch(t:pd.DataFrame, # predictions with `strangeness`
@@ -559,10 +560,13 @@ def _field_section(f):
     return _listed('By field, the most urgent first', 'fields', t)
 
 # %% ../nbs/13b_field.ipynb #0f63388a
+MOVED = ('What moved this prediction: a picture of the model, not of the soil. Nothing in it was tested; mirzai '
+         'explain does that.')
+
 def _doubtful_section(t, miss, figures):
     d = doubtful(t, miss)
     if not len(d): return ''
-    picture = lambda i: embed(figures[i], f'{i}: what moved its prediction.') if i in figures else ''
+    picture = lambda i: embed(figures[i], MOVED) if i in figures else ''
     n = int((t.flag.fillna('')!='').sum()) if 'flag' in t else 0
     rest = P(f'{n-MOST_DOUBTFUL} more flagged samples stand in the table.') if n>MOST_DOUBTFUL else ''
     return Section(H2('The doubtful ones'),

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays, save as save_arrays
 from .library import MirzaiError, SpectralLibrary, property_info
 from .loading import MANIFEST, atomic, load_sample, output_folder
+from .synthetic import is_synthetic
 from .transforms import SNV, to_grid, paper_pipeline
 from .metrics import scores
 from .plsr import PLSR
@@ -27,7 +28,7 @@ from .uncertainty import Calibration
 from .applicability import Domain
 from .page import page, html_table
 
-# %% ../nbs/13_predictor.ipynb #e64b4ea3
+# %% ../nbs/13_predictor.ipynb #d8662dd9
 def _under(name, arrays): return {f'{name}/{k}': v for k,v in arrays.items()}
 def _part(name, arrays): return {k[len(f'{name}/'):]: v for k,v in arrays.items() if k.startswith(f'{name}/')}
 
@@ -39,7 +40,7 @@ def pack(model # a fitted PLSR, GPR, CNN or Ensemble
         if known(model): return kind, *take(model)
     raise MirzaiError(f'{type(model).__name__} cannot be saved: use PLSR, GPR, CNNRegressor or Ensemble')
 
-# %% ../nbs/13_predictor.ipynb #190defe9
+# %% ../nbs/13_predictor.ipynb #09824169
 def _pack_plsr(m):
     settings = dict(preprocess=m.preprocess, intercept=float(m.intercept_),
                     n_components=int(m.n_components_))
@@ -48,20 +49,20 @@ def _pack_plsr(m):
 
 def _pack_gpr(m): return dict(train=m.train_, theta=m.theta_, target=m.target_), dict(window=int(m.window_))
 
-# %% ../nbs/13_predictor.ipynb #9cf12e04
+# %% ../nbs/13_predictor.ipynb #fa9507f9
 def _pack_cnn(m):
     pre = m.net_.pre
     settings = dict(deriv=pre.deriv, window=len(pre.sg), pool=pre.pool, nets=len(m.net_.nets))
     net = {k: v.numpy() for k,v in m.net_.state_dict().items()}
     return dict(latent=m.latent_, whiten=m.whiten_) | _under('net', net), settings
 
-# %% ../nbs/13_predictor.ipynb #8760f9e6
+# %% ../nbs/13_predictor.ipynb #de18b39f
 def _pack_ensemble(m):
     parts = [pack(x) for x in m.models_]
     arrays = {k: v for i,(_,a,_) in enumerate(parts) for k,v in _under(i, a).items()}
     return arrays|dict(usual=np.array(m.usual_)), dict(members=[dict(kind=k, settings=s) for k,_,s in parts])
 
-# %% ../nbs/13_predictor.ipynb #dac6b39b
+# %% ../nbs/13_predictor.ipynb #58bf7b3c
 _PACK = dict(plsr=(lambda m: isinstance(m, PLSR), _pack_plsr), gpr=(lambda m: isinstance(m, GPR), _pack_gpr),
              ensemble=(lambda m: isinstance(m, Ensemble), _pack_ensemble),
              cnn=(lambda m: hasattr(m, 'net_'), _pack_cnn))
@@ -105,7 +106,7 @@ def _unpack_ensemble(arrays, s, wavenumbers, meta):
     models = [unpack(m['kind'], _part(i, arrays), m['settings'], meta) for i,m in enumerate(s['members'])]
     return Ensemble(models)._joined(models, arrays['usual'])
 
-# %% ../nbs/13_predictor.ipynb #2338aaf4
+# %% ../nbs/13_predictor.ipynb #2354a426
 _UNPACK = dict(plsr=_unpack_plsr, gpr=_unpack_gpr, cnn=_unpack_cnn, ensemble=_unpack_ensemble)
 
 def unpack(kind:str, arrays:dict, settings:dict, meta:dict): # a fitted model
@@ -125,14 +126,14 @@ def _versions():
         except PackageNotFoundError: pass
     return out
 
-# %% ../nbs/13_predictor.ipynb #76c452ff
+# %% ../nbs/13_predictor.ipynb #f22cf0ac
 def counts(lib:SpectralLibrary, column:str # 'order', 'source' or 'country'
           )->dict: # {value: samples}, most frequent first; empty where the library has no such column
     "How many samples of each"
     if column not in lib.properties: return {}
     return {str(k): int(n) for k,n in lib.properties[column].fillna('not known').value_counts().items()}
 
-# %% ../nbs/13_predictor.ipynb #723bc8a7
+# %% ../nbs/13_predictor.ipynb #0b8d17b4
 def countries(lib:SpectralLibrary)->dict: # {country: samples}; empty where nobody knows
     "Where the samples come from"
     ours = set(lib.ids)<=set(load_sample().ids)
@@ -145,9 +146,9 @@ def history(lib:SpectralLibrary, target:str)->dict: # what a model should rememb
     sha = hashlib.sha256(lib.spectra.tobytes()+y.tobytes()).hexdigest()
     return dict(library=lib.name, n=len(lib), dropped=lib.dropped, sha256=sha, median=float(np.median(y)),
                 minimum=float(y.min()), maximum=float(y.max()), orders=counts(lib, 'order'),
-                sources=counts(lib, 'source'), countries=countries(lib))
+                sources=counts(lib, 'source'), countries=countries(lib), synthetic=is_synthetic(lib))
 
-# %% ../nbs/13_predictor.ipynb #cb954c89
+# %% ../nbs/13_predictor.ipynb #5ac462e2
 def _plsr_words(s):
     done = {'plsr': 'SNV, first derivative over 11 points, 2269-2389 cm⁻¹ removed', 'cnn': 'SNV', None: 'none'}
     return f'PLSR, {s["n_components"]} components', done[s['preprocess']]
@@ -161,14 +162,14 @@ def _cnn_words(s):
     return (f'{s["nets"]} convolutional network(s), five stages', f'SNV{first}'
             f'{", points averaged by "+str(s["pool"]) if s["pool"]>1 else ""}, standardised')
 
-# %% ../nbs/13_predictor.ipynb #561d6b24
+# %% ../nbs/13_predictor.ipynb #689c06ad
 def in_words(kind:str, settings:dict)->tuple[str, str]: # architecture; preprocessing
     "What a model is, for people"
     if kind!='ensemble': return dict(plsr=_plsr_words, gpr=_gpr_words, cnn=_cnn_words)[kind](settings)
     said = [in_words(m['kind'], m['settings']) for m in settings['members']]
     return 'mean of: '+'; '.join(a for a,_ in said), '; '.join(p for _,p in said)
 
-# %% ../nbs/13_predictor.ipynb #1a48e8fe
+# %% ../nbs/13_predictor.ipynb #15e56046
 TRACES = 4   # directions
 
 def traces(X # (n, p) absorbance
@@ -183,7 +184,7 @@ def fingerprint(meta:dict, weights:bytes=b'')->str: # hexadecimal SHA-256
     said = json.dumps({k:v for k,v in meta.items() if k!='sha256'}, sort_keys=True)
     return hashlib.sha256(weights+said.encode()).hexdigest()
 
-# %% ../nbs/13_predictor.ipynb #c8d520ab
+# %% ../nbs/13_predictor.ipynb #54b2d8b3
 def own_score(calibration:Calibration)->dict: # metrics, and the split they come from
     "Scores on the samples that were held out in turn"
     a,s = calibration.arrays, calibration.settings
@@ -218,7 +219,7 @@ def _arrays(fitted, lib, **parts):
     for name,arrays in parts.items(): out |= _under(name, arrays)
     return {k: np.ascontiguousarray(v) for k,v in out.items()}
 
-# %% ../nbs/13_predictor.ipynb #7252b119
+# %% ../nbs/13_predictor.ipynb #1158a429
 def _write(model, folder, lib, rows=None, calibration=None, domain=None):
     kind,arrays,settings = pack(model)
     (errors,said),(known,limits) = ((c.pack() if c else ({}, None)) for c in (calibration, domain))
@@ -248,7 +249,7 @@ class Predictor:
         validation:dict=None # how it did on local samples; None: nobody has looked
     ): store_attr()
 
-# %% ../nbs/13_predictor.ipynb #4ee0bd85
+# %% ../nbs/13_predictor.ipynb #8020fe22
 def _json(path:Path)->dict:
     "A JSON object from a file"
     try: d = json.loads(path.read_text(encoding='utf-8'))
@@ -259,7 +260,7 @@ def _json(path:Path)->dict:
     if isinstance(d, dict): return d
     raise MirzaiError(f'{path}: damaged (no object): copy the model folder again')
 
-# %% ../nbs/13_predictor.ipynb #a67e2c4a
+# %% ../nbs/13_predictor.ipynb #f8663133
 def _meta(path:Path)->dict:
     "The model.json of a folder, of the layout that is read here"
     if not (path/'model.json').is_file():
@@ -308,7 +309,7 @@ def _weights(path:Path, meta:dict)->dict:
     try: return load_arrays(raw)
     except SafetensorError as e: raise MirzaiError(f'{path}: damaged ({e}): copy the model folder again')
 
-# %% ../nbs/13_predictor.ipynb #350b16e4
+# %% ../nbs/13_predictor.ipynb #6587c6b1
 VALIDATION = 'validation.json'
 
 @patch
@@ -328,7 +329,7 @@ def others(self:Predictor)->list: # fitted models
     "The models of other seeds in the folder"
     return [Predictor.load(f).model for f in sorted(self.path.glob('seed-*')) if f.is_dir()]
 
-# %% ../nbs/13_predictor.ipynb #c14dba8e
+# %% ../nbs/13_predictor.ipynb #702875c6
 @patch
 def flags(self:Predictor,
           lib:SpectralLibrary # on the model's grid
@@ -366,7 +367,7 @@ def predict(self:Predictor,
     flag,strange = self.flags(lib)
     return pd.DataFrame(out | dict(strangeness=strange, flag=flag))
 
-# %% ../nbs/13_predictor.ipynb #9b1ce0eb
+# %% ../nbs/13_predictor.ipynb #b46ccfda
 @patch
 def _sure(self:Predictor, lib, predicted, usable, threshold, level)->dict:
     "Interval and probability, NaN where there is no prediction"
@@ -380,7 +381,7 @@ def _sure(self:Predictor, lib, predicted, usable, threshold, level)->dict:
         if threshold is not None: out[2, usable] = self.calibration.p_below(p, known, threshold)
     return dict(zip(names, out))
 
-# %% ../nbs/13_predictor.ipynb #40567a2e
+# %% ../nbs/13_predictor.ipynb #076f1abb
 @patch
 def seen(self:Predictor,
          lib:SpectralLibrary # any grid that covers the model's
@@ -391,7 +392,7 @@ def seen(self:Predictor,
     out[ok] = cKDTree(self.traces).query(traces(X[ok]))[0]<2e-3
     return out
 
-# %% ../nbs/13_predictor.ipynb #7dc2ed2f
+# %% ../nbs/13_predictor.ipynb #844a641f
 @patch
 def record(self:Predictor,
            found:dict # plain values, among them `verdict`: may decisions be built on this model here?
@@ -404,20 +405,20 @@ def record(self:Predictor,
     self.validation = said
     return self
 
-# %% ../nbs/13_predictor.ipynb #c5d664d8
+# %% ../nbs/13_predictor.ipynb #d70cc535
 def _register(folder, name):
     "Add a file to those that a folder is known to hold"
     said = _json(folder/MANIFEST)
     said['files'] = sorted({*said['files'], name})
     with atomic(folder/MANIFEST) as tmp: tmp.write_text(json.dumps(said, indent=1))
 
-# %% ../nbs/13_predictor.ipynb #60373c01
+# %% ../nbs/13_predictor.ipynb #4d212d79
 @patch(as_prop=True)
 def validated(self:Predictor)->bool:
     "Has it held on local samples?"
     return bool(self.validation and self.validation['verdict'])
 
-# %% ../nbs/13_predictor.ipynb #8a5b7e83
+# %% ../nbs/13_predictor.ipynb #c7fdef68
 def _rows(d:dict):
     said = [f'{v:.3g}' if isinstance(v, float) else str(v) for v in d.values()]
     return html_table(pd.DataFrame({'': list(d), ' ': said}), index=False, cards=True)
@@ -427,7 +428,7 @@ def _many(counted:dict)->str: # 'a 300, b 50'; the first dozen
     first = [f'{k} {n}' for k,n in list(counted.items())[:12]]
     return ', '.join(first)+(f' and {len(counted)-12} more' if len(counted)>12 else '')
 
-# %% ../nbs/13_predictor.ipynb #53823088
+# %% ../nbs/13_predictor.ipynb #a185b475
 @patch
 def _identity(self:Predictor)->dict:
     "What the model is and what it has seen"
@@ -442,11 +443,12 @@ def _identity(self:Predictor)->dict:
             'countries': _many(t['countries']), 'orders': _many(t['orders']), 'sources': _many(t['sources']),
             'fingerprint': m['sha256'][:16], 'written by': f'mirzai {m["versions"].get("mirzai", "?")}'}
 
-# %% ../nbs/13_predictor.ipynb #1e99ece1
+# %% ../nbs/13_predictor.ipynb #209b467c
 @patch
 def _unknown(self:Predictor)->list: # sentences
     "What has not been tested, and what follows"
     out,t = [], self.meta['training']
+    if t['synthetic']: out.append('SYNTHETIC training soils, made up: its numbers say nothing about real ones.')
     if not self.validation:
         out.append('No local validation: every decision is the wet laboratory, until mirzai validate has seen '
                    'at least 20 local samples.')
@@ -458,18 +460,20 @@ def _unknown(self:Predictor)->list: # sentences
     if not self.domain: out.append('No limits of what it knows: strange soils and instruments go unnoticed.')
     return out
 
-# %% ../nbs/13_predictor.ipynb #6a87525b
+# %% ../nbs/13_predictor.ipynb #75e8b17c
 @patch
 def _promises(self:Predictor)->dict:
     "Where intervals and flags come from"
-    c,d = self.meta['calibration'], self.meta['domain']
-    own = f', by {c["by"]} where there are enough' if c and c['by'] else ''
-    return {'intervals': f'errors of {len(self.calibration)} predictions of samples held out: {c["split"]}{own}'
-                         if c else 'none',
-            'flags': f'{d["share"]:.1%} of soils like those of the library: {d["split"]}' if d
-                     else 'gross faults only'}
+    c,d,out = self.meta['calibration'], self.meta['domain'], dict(intervals='none', flags='gross faults only')
+    if c:
+        out['intervals'] = f'errors of {len(self.calibration)} predictions of samples held out: {c["split"]}'
+        if c['by']:
+            own = self.calibration.groups().query('group==uses').group
+            out[f'{c["by"]}s with errors of their own'] = ', '.join(own) or 'none, too few samples in each'
+    if d: out['flags'] = f'{d["share"]:.1%} of soils like those of the library: {d["split"]}'
+    return out
 
-# %% ../nbs/13_predictor.ipynb #81990a38
+# %% ../nbs/13_predictor.ipynb #69209e88
 @patch
 def card(self:Predictor)->str: # HTML
     "What the model is, on one page"

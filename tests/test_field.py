@@ -200,7 +200,7 @@ def test_report():
     svg = '<svg xmlns="http://www.w3.org/2000/svg"><text>002</text></svg>'
     html = report(t, figures={i: svg for i in t.id})
     assert '<script' not in html and '<i>' not in html and '<b>L' not in html and 'http' not in html.replace('http://www.w3.org', '')
-    assert html.count('what moved its prediction')>5 and 'Checked on 40 local soils, here, 2025-03-01' in html
+    assert html.count('What moved this prediction')>5 and 'Checked on 40 local soils, here, 2025-03-01' in html
     assert html==report(t, figures={i: svg for i in t.id})
     html = report(t, False)
     assert 'No local validation' in html and 'mirzai validate MODEL LOCAL' in html and 'likely below' not in html and 'Nothing is decided' in html

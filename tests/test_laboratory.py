@@ -153,4 +153,15 @@ def test_a_model_without_calibration_says_so(place, mirzai, tmp_path):
     assert mirzai('train', place/'known.csv', '--model', 'plsr', '--folds', 0, '--out', tmp_path/'m')[0]==0
     code,_,err = mirzai('predict', tmp_path/'m', place/'new.csv', '--threshold', 'rice', '--out', tmp_path/'p.csv')
     assert code==2 and '--folds 10' in err
-    assert mirzai('predict', tmp_path/'m', place/'new.csv', '--out', tmp_path/'p.csv')[0]==0
+    assert mirzai('predict', tmp_path/'m', place/'new.csv', '--report', tmp_path/'r.html', '--out', tmp_path/'p.csv')[0]==0
+    assert 'nothing is decided' in (tmp_path/'r.html').read_text()
+
+def test_a_model_of_clay_decides_nothing(place, mirzai, tmp_path):
+    assert mirzai('train', place/'known.csv', '--model', 'plsr', '--property', 'clay', '--folds', 3, '--jobs', 1, '--out', tmp_path/'m')[0]==0
+    for words in (('--threshold', 'rice'), ('--report', tmp_path/'r.html')):
+        code,_,err = mirzai('predict', tmp_path/'m', place/'new.csv', *words, '--out', tmp_path/'p.csv')
+        assert code==2 and 'kex' in err and not (tmp_path/'p.csv').exists()
+    code,out,_ = mirzai('predict', tmp_path/'m', place/'new.csv', '--out', tmp_path/'p.csv')
+    t = table(tmp_path/'p.csv')
+    assert code==0 and list(t.columns)==['id', 'observed', 'predicted', 'lower', 'upper', 'strangeness', 'flag']
+    assert mirzai('validate', tmp_path/'m', place/'local.csv')[0]==2
