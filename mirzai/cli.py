@@ -245,8 +245,8 @@ def _asked(a, p):
     from mirzai.field import threshold
     from mirzai.library import MirzaiError
     if p.meta['target']!='kex' and (a.threshold is not None or a.report):
-        raise MirzaiError(f'--threshold and --report are for kex; {a.model} predicts {p.meta["target"]}: leave '
-                          f'them out')
+        raise MirzaiError(f'--threshold and --report are for kex; {a.model} predicts {p.meta["target"]}: '
+                          f'leave them out')
     return None if a.threshold is None else threshold(a.threshold)
 
 # %% ../nbs/15_cli.ipynb #fbbc44c3
@@ -310,7 +310,8 @@ def _write_report(a, p, t, asked, doubtful):
     figures = {}
     if doubtful is not None and len(doubtful[1]):
         lib,ids = doubtful[1], [str(i) for i in doubtful[1].ids]
-        lib.properties = lib.properties.set_axis([i if len(i)<16 else f'{i[:12]}…' for i in ids])   # for titles
+        short = [i if len(i)<16 else f'{i[:12]}…' for i in ids]             # for the titles
+        lib.properties = lib.properties.set_axis(short)
         it = attribute(p.model, lib, p.baselines, quiet=True)
         figures = {i: svg(it.plot_sample(k)) for k,i in enumerate(ids)}
     html = field_report(t, p.meta|dict(validation=p.validation), by_field(t) if a.fields else None, asked,
@@ -775,7 +776,8 @@ def _commands(add):
                                                                '(default: gpr)')
     c.add_argument('--folds', type=_seed, default=10,
                    help='trainings that find out how far off the model is; 0: none (default: 10)')
-    c.add_argument('--errors-by', help='property whose groups have errors of their own (default: order, if known)')
+    c.add_argument('--errors-by',
+                   help='property whose groups have errors of their own (default: order, if known)')
     c.add_argument('--out', required=True, help='model folder to make')
     c.add_argument('--seed', type=_seed, default=0, help='of everything random (default: 0)')
     c.add_argument('--seeds', type=_positive, default=1,
@@ -822,7 +824,8 @@ def _predict_arguments(c):
     c.add_argument('--report', metavar='FILE', help='also write a field report, a name in .html')
     c.add_argument('--decimal', choices=('point', 'comma'), default='point',
                    help='comma: decimal commas, columns parted by semicolons (default: point)')
-    c.add_argument('--out', default='predictions.csv', help='.csv, .csv.gz or .xlsx (default: predictions.csv)')
+    c.add_argument('--out', default='predictions.csv',
+                   help='.csv, .csv.gz or .xlsx (default: predictions.csv)')
 
 # %% ../nbs/15_cli.ipynb #9a95c6cb
 def _explain_arguments(c):

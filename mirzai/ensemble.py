@@ -72,4 +72,5 @@ def refit(self:Ensemble,
     "The same settings on other samples"
     if not all(hasattr(m, 'refit') for m in self.models_): return None
     models = [m.refit(lib) for m in self.models_]
-    return Ensemble(self.models, self.target, self.log10)._joined(models, [m.remoteness(lib).mean() for m in models])
+    usual = [m.remoteness(lib).mean() for m in models]
+    return Ensemble(self.models, self.target, self.log10)._joined(models, usual)

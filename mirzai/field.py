@@ -458,7 +458,7 @@ def _learnt(training:dict)->str:
             'predicted badly without any sign of it.')
 
 # %% ../nbs/13b_field.ipynb #614094ed
-ODD = .4   # median strangeness of a batch; soils of the library have about .1, other Bruker instruments .5 and more
+ODD = .4   # median strangeness of a batch; the library's kind has about .1, other Bruker instruments .5
 
 def odd_batch(t:pd.DataFrame, # predictions with `strangeness`
               least:int=10 # samples from which a batch is judged
@@ -560,8 +560,8 @@ def _field_section(f):
     return _listed('By field, the most urgent first', 'fields', t)
 
 # %% ../nbs/13b_field.ipynb #0f63388a
-MOVED = ('What moved this prediction: a picture of the model, not of the soil. Nothing in it was tested; mirzai '
-         'explain does that.')
+MOVED = ('What moved this prediction: a picture of the model, not of the soil. Nothing in it was tested; '
+         'mirzai explain does that.')
 
 def _doubtful_section(t, miss, figures):
     d = doubtful(t, miss)

@@ -73,7 +73,7 @@ class PLSR(SpectralRegressor):
 
 # %% ../nbs/05_plsr.ipynb #81836660
 @patch
-def _path(self:PLSR, X, t, n_components)->tuple: # vectors, means, sums of squares, rotations; in the units of X
+def _path(self:PLSR, X, t, n_components)->tuple: # vectors, means, sums of squares, rotations, in units of X
     "Centre, scale, fit all component counts"
     X = X.astype(np.float64)
     mean,sd = X.mean(0), X.std(0, ddof=1) if self.scale else np.ones(X.shape[1])

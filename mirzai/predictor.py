@@ -150,7 +150,8 @@ def history(lib:SpectralLibrary, target:str)->dict: # what a model should rememb
 
 # %% ../nbs/13_predictor.ipynb #5ac462e2
 def _plsr_words(s):
-    done = {'plsr': 'SNV, first derivative over 11 points, 2269-2389 cm⁻¹ removed', 'cnn': 'SNV', None: 'none'}
+    done = {'plsr': 'SNV, first derivative over 11 points, 2269-2389 cm⁻¹ removed', 'cnn': 'SNV',
+            None: 'none'}
     return f'PLSR, {s["n_components"]} components', done[s['preprocess']]
 
 def _gpr_words(s):
@@ -269,8 +270,8 @@ def _meta(path:Path)->dict:
     meta = _json(path/'model.json')
     layout = meta.get('schema')
     if layout in (1, 2):
-        raise MirzaiError(f'{path}: a model of layout {layout}, written by mirzai before 0.6: train it again, '
-                          f'or use the mirzai that wrote it')
+        raise MirzaiError(f'{path}: a model of layout {layout}, written by mirzai before 0.6: train it '
+                          f'again, or use the mirzai that wrote it')
     if layout!=SCHEMA or meta.get('kind') not in list(_UNPACK):
         raise MirzaiError(f'{path/"model.json"}: not a model of layout {SCHEMA}, which this mirzai reads: '
                           f'use the version that wrote it')
@@ -354,7 +355,7 @@ def predict(self:Predictor,
             lib:SpectralLibrary, # any grid that covers the model's
             threshold:float=None, # in the property's unit; adds `p_below`
             level:float=.9 # share of soils whose value should lie between `lower` and `upper`
-           )->pd.DataFrame: # id, observed if known, predicted, lower, upper, p_below if asked, strangeness, flag
+           )->pd.DataFrame: # id, observed, predicted, lower, upper, p_below, strangeness, flag
     "Predict new spectra, and say how sure that is"
     lib,target = to_grid(lib, self.model.wavenumbers_), self.meta['target']
     usable = np.isfinite(lib.spectra).all(1) & (np.ptp(lib.spectra, axis=1)>0)
@@ -448,10 +449,10 @@ def _identity(self:Predictor)->dict:
 def _unknown(self:Predictor)->list: # sentences
     "What has not been tested, and what follows"
     out,t = [], self.meta['training']
-    if t['synthetic']: out.append('SYNTHETIC training soils, made up: its numbers say nothing about real ones.')
+    if t['synthetic']: out.append('SYNTHETIC training soils, made up: nothing here is about real ones.')
     if not self.validation:
-        out.append('No local validation: every decision is the wet laboratory, until mirzai validate has seen '
-                   'at least 20 local samples.')
+        out.append('No local validation: every decision is the wet laboratory, until mirzai validate has '
+                   'seen at least 20 local samples.')
     elif not self.validated: out.append('Its local validation failed: every decision is the wet laboratory.')
     if len(t['countries'])<2:
         out.append('Soils of one country, or of unknown ones: elsewhere nobody has looked.')
@@ -484,6 +485,7 @@ def card(self:Predictor)->str: # HTML
     return page(f'Model card: {self.path.name}',
                 Div(H2('Before you rely on it'), Ul(*map(Li, self._unknown())), cls='note'),
                 Section(H2('What it is'), _rows(self._identity())),
-                Section(H2('How good it was'), html_table(scores, index=False) if len(scores) else P('Unknown.')),
+                Section(H2('How good it was'),
+                        html_table(scores, index=False) if len(scores) else P('Unknown.')),
                 Section(H2('Intervals and flags'), _rows(self._promises())),
                 Section(H2('Local validation'), _rows(own) if own else P('None.')))
