@@ -410,6 +410,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'mirzai.loading._open_parquet': ('loading.html#_open_parquet', 'mirzai/loading.py'),
                                 'mirzai.loading._parquet': ('loading.html#_parquet', 'mirzai/loading.py'),
                                 'mirzai.loading._parquet_spectra': ('loading.html#_parquet_spectra', 'mirzai/loading.py'),
+                                'mirzai.loading._plain_pickle': ('loading.html#_plain_pickle', 'mirzai/loading.py'),
                                 'mirzai.loading._properties': ('loading.html#_properties', 'mirzai/loading.py'),
                                 'mirzai.loading._rows': ('loading.html#_rows', 'mirzai/loading.py'),
                                 'mirzai.loading._surplus': ('loading.html#_surplus', 'mirzai/loading.py'),

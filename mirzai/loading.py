@@ -9,7 +9,7 @@ __all__ = ['SHORT_NAMES', 'UNITS', 'MANIFEST', 'LIMESODA_MIR', 'load_sample', 'w
            'write_library', 'load_limesoda']
 
 # %% ../nbs/01_loading.ipynb #917c85ee
-import csv, gzip, io, json, os, pickle, re, shutil, tempfile, warnings
+import csv, gzip, io, json, os, pickle, pickletools, re, shutil, tempfile, warnings
 import numpy as np, pandas as pd
 import pyarrow as pa, pyarrow.parquet as pq
 from collections import Counter
@@ -373,13 +373,24 @@ def read_library(path, # CSV, CSV.gz or Parquet: a row a sample; or a folder in 
 class _NothingButData(pickle.Unpickler):
     def find_class(self, module, name): raise pickle.UnpicklingError(f'it asks for {module}.{name}')
 
+_PLAIN = set('PROTO FRAME MARK STOP EMPTY_DICT DICT SETITEM SETITEMS UNICODE BINUNICODE SHORT_BINUNICODE INT BININT '
+             'BININT1 BININT2 LONG LONG1 MEMOIZE PUT BINPUT LONG_BINPUT GET BINGET LONG_BINGET'.split())
+
+def _plain_pickle(raw:bytes)->dict:
+    "Unpickle text and whole numbers; a large place in the memo would be paid for in gigabytes"
+    for op,arg,_ in pickletools.genops(raw):
+        if op.name not in _PLAIN or op.name.endswith('PUT') and int(arg)>10_000:
+            raise pickle.UnpicklingError(f'it holds {op.name}')
+    return _NothingButData(io.BytesIO(raw)).load()
+
 # %% ../nbs/01_loading.ipynb #cd8fea77
 def read_orders(path # a pickled or JSON dictionary of names and whole numbers
                )->dict: # number -> name
     "Soil orders by number, without executing anything"
     path = Path(path)
     try:
-        with open(path, 'rb') as f: d = json.load(f) if path.suffix=='.json' else _NothingButData(f).load()
+        raw = path.read_bytes()
+        d = json.loads(raw) if path.suffix=='.json' else _plain_pickle(raw)
     except OSError as e: raise MirzaiError(f'{path}: cannot be read ({e.strerror})')
     except Exception as e:
         raise MirzaiError(f'{path}: refused, not a plain dictionary ({" ".join(str(e).split())}): write it '

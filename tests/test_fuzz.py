@@ -209,6 +209,12 @@ def test_kssl_folders(kssl):
         if got is not None: sound(got); assert len(got)==12
     check()
 
+@pytest.mark.parametrize('raw', [b'\x80\x04}r\xff\xff\xff\x7f.', b'}p2000000000\n.', b'\x80\x04}\x94(\x8d\xff\xff\xff\xff\xff\xff\xff\x7f.'])
+def test_a_small_pickle_that_asks_for_gigabytes(kssl, raw): # the fuzz found the first: 17 GB for a place in the memo
+    d,good = kssl; (d/'tax-order-lu.pkl').write_bytes(raw)
+    try: assert attempt(in_parts, d)[0] is None
+    finally: (d/'tax-order-lu.pkl').write_bytes(good['tax-order-lu.pkl'])
+
 def test_cut_kssl_folders(kssl):
     d,good = kssl
     for name,data in good.items():
