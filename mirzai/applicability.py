@@ -11,9 +11,10 @@ import numpy as np, pandas as pd
 from fastcore.basics import patch, store_attr
 from scipy.stats import rankdata
 from sklearn.decomposition import PCA
-from .library import MirzaiError, SpectralLibrary, panels, spectrum_axes
-from .transforms import CO2, SNV, SavitzkyGolay, to_grid
-from .uncertainty import calibrate, fold_numbers
+from sklearn.metrics import roc_auc_score
+from .library import SpectralLibrary, panels
+from .transforms import CO2, SNV, SavitzkyGolay, has_shape, to_grid
+from .uncertainty import calibrate, fold_numbers, folds_in_words
 
 # %% ../nbs/12b_applicability.ipynb #12add320
 def off_air(wavenumbers): # (p,) booleans: CO2 is the air in the instrument, not the soil
@@ -94,7 +95,7 @@ def _measure(self:Domain,
     a,first = self.arrays, self._windows()[0]
     A = a['axes'].astype(np.float64)
     parts,t2 = np.full((len(X), len(first)), np.nan), np.full(len(X), np.nan)
-    usable = np.flatnonzero(np.isfinite(X).all(1) & (np.ptp(X, axis=1)>0))
+    usable = np.flatnonzero(has_shape(X))
     for i in range(0, len(usable), chunk):
         rows = usable[i:i+chunk]
         T = (SNV().fit_transform(X[rows].astype(np.float64))-a['middle'])@A.T
@@ -138,8 +139,7 @@ def _held_out(model, lib, folds=10, groups='profile', seed=0):
         again = model.refit(train) if hasattr(model, 'refit') else None
         out[fold==f] = unseen(again, train, lib[fold==f])
     out = pd.DataFrame(out, columns=STATISTICS, index=lib.ids)
-    how = f'{groups}s kept together' if groups in lib.properties else 'by sample'
-    out.attrs['split'] = f'{fold.max()+1} folds, {how}'
+    out.attrs['split'] = folds_in_words(lib, fold, groups)
     return out
 
 # %% ../nbs/12b_applicability.ipynb #29513b3b
@@ -233,6 +233,6 @@ def auroc(known, # strangeness of soils that should be known
           strangers # strangeness of those that should not
          )->float: # 1: all strangers above all known; 0.5: chance
     "Probability that a stranger is stranger than a known soil, ties half"
-    known,strangers = (np.asarray(v)[np.isfinite(v)] for v in (known, strangers))
-    ranks = rankdata(np.r_[known, strangers])[len(known):]
-    return (ranks.mean()-(len(strangers)+1)/2)/len(known)
+    v = np.r_[known, strangers].astype(float)
+    ok = np.isfinite(v)
+    return float(roc_auc_score((np.arange(len(v))>=len(known))[ok], v[ok]))

@@ -390,7 +390,7 @@ def validate(a):
     p.record(found)
     print(f'{a.model}: {validation_text(found)}')
     for line in found['reasons']: print(f'- {line}')
-    print(more_needed(found['n'], found['coverage'] or 0))
+    print(more_needed(found))
 
 # %% ../nbs/15_cli.ipynb #f7228884
 def _known(a, p):
@@ -516,10 +516,10 @@ def _explained(a, p):
     "The samples to explain: usable, on the model's grid, at most so many"
     import numpy as np
     from mirzai.library import MirzaiError
-    from mirzai.transforms import to_grid
+    from mirzai.transforms import has_shape, to_grid
     if p.baselines is None: raise MirzaiError(f'{a.model}: holds no training spectra: train it again')
     lib = to_grid(_library(a.library, a.unit), p.model.wavenumbers_)
-    usable = np.isfinite(lib.spectra).all(1)&(np.ptp(lib.spectra, axis=1)>0)&(lib.spectra>0).all(1)
+    usable = has_shape(lib.spectra)&(lib.spectra>0).all(1)
     if usable.sum()<4:
         raise MirzaiError(f'{a.library}: {usable.sum()} usable spectra: at least 4 are needed to explain')
     if not usable.all():

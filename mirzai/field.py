@@ -5,16 +5,16 @@
 # %% auto #0
 __all__ = ['MG_K', 'MG_K2O', 'THRESHOLDS', 'DECISIONS', 'DECISION_MARKS', 'LEAST_LOCAL', 'ODD', 'MOST_ROWS', 'MOST_DOUBTFUL',
            'MOVED', 'FIGURE_TEXT', 'mg_k', 'mg_k2o', 'threshold', 'expected_costs', 'plot_costs', 'decide',
-           'clopper_pearson', 'bias_factor', 'skill', 'local_score', 'more_needed', 'read_fields', 'join_fields',
-           'by_field', 'with_reported', 'write_table', 'plot_decisions', 'validation_text', 'odd_batch',
-           'before_acting', 'sample_table', 'doubtful', 'field_report']
+           'bias_factor', 'skill', 'local_score', 'more_needed', 'read_fields', 'join_fields', 'by_field',
+           'with_reported', 'write_table', 'plot_decisions', 'validation_text', 'odd_batch', 'before_acting',
+           'sample_table', 'doubtful', 'field_report']
 
 # %% ../nbs/13b_field.ipynb #7465ea80
 import csv, gzip, io, re, warnings
 import numpy as np, pandas as pd
 from importlib.util import find_spec
 from pathlib import Path
-from scipy.stats import beta, binom, t as student
+from scipy.stats import binom, binomtest, t as student
 from fastcore.xml import B, Div, H2, H3, Li, P, Section, Ul
 from .library import MirzaiError, panels, some
 from .loading import atomic
@@ -125,17 +125,6 @@ def decide(p_below, # (n,) probability to lie below the threshold; NaN where not
     firm = (flag=='').to_numpy() & p.notna().to_numpy() & bool(validated)
     return pd.DataFrame(dict(decision=np.where(firm, best, DECISIONS[0]), reason=why), index=p.index)
 
-# %% ../nbs/13b_field.ipynb #b51b02d4
-def clopper_pearson(k, # successes
-                    n, # trials
-                    sure:float=.95 # of the interval
-                   )->tuple: # lowest and highest share
-    "Exact interval of a share, doi 10.1093/biomet/26.4.404"
-    k,n = np.asarray(k, dtype=float), np.asarray(n, dtype=float)
-    a,some_in,some_out = (1-sure)/2, np.maximum(k, 1e-9), np.maximum(n-k, 1e-9)
-    low,high = beta.ppf(a, some_in, n-k+1), beta.ppf(1-a, k+1, some_out)
-    return np.where(k>0, low, 0.)[()], np.where(k<n, high, 1.)[()]
-
 # %% ../nbs/13b_field.ipynb #9ba9c592
 def bias_factor(log_error, # (n,) log10 of predicted over measured
                 sure:float=.95 # of the interval
@@ -204,7 +193,7 @@ def local_score(t:pd.DataFrame, # id, observed, predicted, lower, upper, flag: l
 def _inside(ok)->dict: # how many of those with an interval lie in it
     has = ok.lower.notna() & ok.upper.notna()
     n,k = int(has.sum()), int((has&ok.observed.between(ok.lower, ok.upper)).sum())
-    low,high = clopper_pearson(k, n) if n else (np.nan, np.nan)
+    low,high = binomtest(k, n).proportion_ci() if n else (np.nan, np.nan)   # exact, Clopper & Pearson
     share = k/n if n else np.nan
     return dict(n_intervals=n, n_covered=k, coverage=share, coverage_low=low, coverage_high=high)
 
@@ -214,17 +203,12 @@ def _sides(o, p, threshold)->dict: # how many lie below the threshold, and how m
                 n_wrong_side=int(((o<threshold)!=(p<threshold)).sum()))
 
 # %% ../nbs/13b_field.ipynb #5b66cba8
-def more_needed(n:int, # local samples judged so far
-                covered:float=.9 # share of them inside their intervals
+def more_needed(found:dict # of `local_score`
                )->str: # a sentence
     "How many more local samples would halve what is not known"
-    if n<2 or not 0<=covered<=1:
-        raise MirzaiError(f'more_needed: n is {n}, covered {covered}: give 2 or more, and a share')
-    N = np.arange(n, 8*n+60)
-    wide = np.subtract(*clopper_pearson(covered*N, N)[::-1]), student.ppf(.975, N-1)/np.sqrt(N)
-    a,b = (int(N[np.argmax(w<=w[0]/2)]-n) for w in wide)
-    return (f'{a} more local samples would halve the uncertainty of the coverage (now ±{wide[0][0]/2:.2f}), '
-            f'{b} more that of the bias.')
+    half = ((found['coverage_high'] or 0)-(found['coverage_low'] or 0))/2
+    return (f'{3*found["n"]} more local samples would halve what is not known about coverage (now ±{half:.2f}) '
+            f'and bias, which falls with the square root of their number.')
 
 # %% ../nbs/13b_field.ipynb #5f4fa948
 def _field_rows(path:Path)->list: # rows of text, the header first

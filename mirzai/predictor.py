@@ -19,13 +19,13 @@ from safetensors.numpy import load as load_arrays, save as save_arrays
 from .library import MirzaiError, SpectralLibrary, property_info
 from .loading import MANIFEST, atomic, load_sample, output_folder
 from .synthetic import is_synthetic
-from .transforms import SNV, to_grid, paper_pipeline
+from .transforms import SNV, has_shape, to_grid, paper_pipeline
 from .metrics import scores
 from .plsr import PLSR
 from .gpr import GPR
 from .ensemble import Ensemble
 from .uncertainty import Calibration
-from .applicability import Domain
+from .applicability import Domain, UNUSABLE
 from .page import page, html_table
 
 # %% ../nbs/13_predictor.ipynb #d8662dd9
@@ -337,8 +337,8 @@ def flags(self:Predictor,
          )->tuple: # (n,) text, '' if all is well; (n,) strangeness, above 1 where that is the reason
     "What is wrong with each spectrum, in words, and how strange it is"
     X = lib.spectra
-    usable = np.isfinite(X).all(1) & (np.ptp(X, axis=1)>0)
-    flag = np.where(usable, '', 'absorbance missing, infinite or constant').astype(object)
+    usable = has_shape(X)
+    flag = np.where(usable, '', UNUSABLE).astype(object)
     strange = np.full(len(X), np.nan)
     flag[usable & (X<=0).any(1)] = 'absorbance not above zero: the reference scan may have gone wrong'
     if usable.any():
@@ -358,7 +358,7 @@ def predict(self:Predictor,
            )->pd.DataFrame: # id, observed, predicted, lower, upper, p_below, strangeness, flag
     "Predict new spectra, and say how sure that is"
     lib,target = to_grid(lib, self.model.wavenumbers_), self.meta['target']
-    usable = np.isfinite(lib.spectra).all(1) & (np.ptp(lib.spectra, axis=1)>0)
+    usable = has_shape(lib.spectra)
     predicted = np.full(len(lib), np.nan)
     if usable.any(): predicted[usable] = self.model.predict(lib.spectra[usable])
     out = dict(id=lib.ids)

@@ -6,9 +6,9 @@
 __all__ = ['DEATHS', 'task_key', 'library_fingerprint', 'Store', 'together', 'Shared', 'Sweep', 'sweep']
 
 # %% ../nbs/09b_sweep.ipynb #d3581578
-import hashlib, joblib, json, os, re, shutil, tempfile, threading, time, traceback
+import hashlib, joblib, json, os, re, shutil, signal, tempfile, threading, time, traceback
 import numpy as np, pandas as pd, pyarrow as pa
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from fastcore.basics import patch
 from filelock import FileLock, Timeout
@@ -179,7 +179,7 @@ def _mapped(file): return joblib.load(file, mmap_mode='r')
 # %% ../nbs/09b_sweep.ipynb #b400ae5a
 @lru_cache(maxsize=None)
 def _leave_with_parent(every:float=1.): # seconds
-    "Let this worker process end when the one that started it is gone (POSIX; elsewhere workers time out)"
+    "Let this worker end when the process that started it is gone (POSIX; elsewhere workers time out)"
     parent = os.getppid()
     def watch():
         while os.getppid()==parent: time.sleep(every)
@@ -189,11 +189,20 @@ def _leave_with_parent(every:float=1.): # seconds
 # %% ../nbs/09b_sweep.ipynb #e0be7893
 _one_at_a_time = threading.Lock()
 
+@contextmanager
+def _quiet_between():
+    "Ctrl-C within a task is an exception as ever; between tasks a worker leaves without a word"
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try: yield
+    finally: signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+
+# %% ../nbs/09b_sweep.ipynb #431374fc
 def _attempt(source, work, i, task): # (i, tables), or (i, what went wrong)
-    if isinstance(source, Shared): _leave_with_parent()
+    ours = isinstance(source, Shared)     # in a worker of this machine
+    if ours: _leave_with_parent()
     try:
-        with _one_at_a_time, threadpool_limits(1):
-            return i, work(source() if isinstance(source, Shared) else source, task)
+        with _one_at_a_time, threadpool_limits(1), _quiet_between() if ours else nullcontext():
+            return i, work(source() if ours else source, task)
     except Exception as e:
         return i, f'{type(e).__name__}: {e}\n{traceback.format_exc()}'
 

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['LIMITS', 'AXES', 'LEAST', 'Check', 'THRESHOLDS', 'said', 'fold_numbers', 'out_of_fold', 'spectral_axes', 'place',
-           'nearest_miss', 'Calibration', 'calibration_from', 'calibrate', 'ranks', 'chance_band', 'coverage',
-           'interval_score', 'reliability', 'ece', 'check']
+           'nearest_miss', 'Calibration', 'calibration_from', 'folds_in_words', 'calibrate', 'ranks', 'chance_band',
+           'coverage', 'interval_score', 'reliability', 'ece', 'check']
 
 # %% ../nbs/12_uncertainty.ipynb #a5e1be66
 import numpy as np, pandas as pd
@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 from scipy.stats import binom
 from sklearn.decomposition import PCA
 from .library import MirzaiError, SpectralLibrary, property_info
-from .transforms import SNV, to_grid
+from .transforms import SNV, has_shape, to_grid
 from .experiment import group_codes, kfold_splits, labels
 
 # %% ../nbs/12_uncertainty.ipynb #87add71a
@@ -89,7 +89,7 @@ def place(X, # (n, p) absorbance
          )->np.ndarray: # (n, a); NaN for a spectrum that is constant or not finite
     "Where spectra lie along the axes"
     out = np.full((len(X), len(axes)), np.nan)
-    ok = np.isfinite(X).all(1) & (np.ptp(X, axis=1)>0)
+    ok = has_shape(X)
     if ok.any(): out[ok] = (SNV().fit_transform(X[ok])-center)@axes.T
     return out
 
@@ -161,6 +161,13 @@ def _on_scale(lib, log10, **values): # each (n,), as logarithm where that is mod
             raise MirzaiError(f'{name}: {(v<=0).sum()} value(s) not above 0: give cmol/kg, not log10')
     return [np.log10(v) if log10 else v for v in values.values()]
 
+# %% ../nbs/12_uncertainty.ipynb #b4b6ad2a
+def folds_in_words(lib:SpectralLibrary, fold, # (n,) from `fold_numbers`
+                   groups:str # as asked for there
+                  )->str:
+    "Which samples were kept from which model"
+    return f'{fold.max()+1} folds, {f"{groups}s kept together" if groups in lib.properties else "by sample"}'
+
 # %% ../nbs/12_uncertainty.ipynb #1e78f2bd
 def calibrate(make, # function of nothing that gives an unfitted estimator
               lib:SpectralLibrary, # the training set
@@ -176,8 +183,7 @@ def calibrate(make, # function of nothing that gives an unfitted estimator
     model,fold = make(), fold_numbers(lib, folds, groups, seed)
     observed,predicted,*seen = out_of_fold(make, lib, fold, also, jobs)
     if log10 := model._scale(): observed,predicted = 10**observed, 10**predicted
-    how = f'{groups}s kept together' if groups in lib.properties else 'by sample'
-    c = calibration_from(lib, observed, predicted, f'{fold.max()+1} folds, {how}', model.target, log10, fold,
+    c = calibration_from(lib, observed, predicted, folds_in_words(lib, fold, groups), model.target, log10, fold,
                          seed=seed, **settings)
     return (c, *seen) if also else c
 

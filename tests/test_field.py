@@ -2,7 +2,7 @@
 import gzip, json, subprocess, sys, warnings
 import numpy as np, pandas as pd, pytest
 from mirzai import field, page
-from mirzai.field import (DECISIONS, LEAST_LOCAL, MG_K, MG_K2O, bias_factor, by_field, clopper_pearson, decide, doubtful, expected_costs,
+from mirzai.field import (DECISIONS, LEAST_LOCAL, MG_K, MG_K2O, bias_factor, by_field, decide, doubtful, expected_costs,
                           field_report, join_fields, local_score, mg_k, mg_k2o, more_needed, read_fields, threshold, write_table)
 from mirzai.library import MirzaiError
 
@@ -57,9 +57,9 @@ def test_bad_probabilities():
     for p in ([1.1], [-.1], [.1, .2]): one_line(decide, p, [''], True)
 
 def test_exact_intervals():
-    from scipy.stats import binomtest, ttest_1samp
-    for k,n in ((0, 20), (18, 20), (20, 20), (337, 395)):
-        assert np.allclose(clopper_pearson(k, n), binomtest(k, n).proportion_ci(.95, 'exact'))
+    from scipy.stats import beta, ttest_1samp
+    d = local_score(soils(60)); k,n = d['n_covered'], d['n_intervals']
+    assert np.allclose([d['coverage_low'], d['coverage_high']], [beta.ppf(.025, k, n-k+1), beta.ppf(.975, k+1, n-k)])
     e = np.random.default_rng(0).normal(.1, .2, 30)
     assert np.allclose(np.log10(bias_factor(e)[1:]), ttest_1samp(e, 0).confidence_interval(.95))
 
@@ -91,11 +91,11 @@ def test_local_samples_refused():
     for v in (0, -1, np.inf, '<0.06'): one_line(local_score, t.assign(observed=t.observed.astype(object).where(t.index>0, v)))
 
 def test_more_needed():
-    a,b = (int(w) for w in more_needed(40, .9).split() if w.isdigit())
-    wide = lambda n: np.subtract(*clopper_pearson(.9*n, n)[::-1])
-    assert wide(40+a)<=wide(40)/2<wide(40+a-1) and 100<b<140
-    for n in (2, 20, 400): assert more_needed(n, 1.) and more_needed(n, 0)
-    one_line(more_needed, 1); one_line(more_needed, 40, 1.5)
+    few,many = (local_score(soils(n, 1)) for n in (50, 200))
+    half = lambda d: (d['coverage_high']-d['coverage_low'])/2
+    assert more_needed(few).startswith('150 more') and f'±{half(few):.2f}' in more_needed(few)
+    assert .35<half(many)/half(few)<.7
+    assert more_needed(few|dict(coverage_low=None, coverage_high=None))
 
 @pytest.mark.parametrize('sep,mark', [(',', '.'), (';', ','), ('\t', ','), ('|', '.'), (' ', ',')])
 @pytest.mark.parametrize('code', ['utf-8', 'utf-8-sig', 'utf-16'])

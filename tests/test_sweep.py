@@ -1,5 +1,5 @@
 "A sweep survives kill -9, shares its store, runs on a cluster, and reports what failed"
-import re, os, random, signal, subprocess, sys, time
+import os, random, signal, subprocess, sys, time
 import numpy as np, pandas as pd, pytest
 from functools import partial
 from pathlib import Path
@@ -72,9 +72,7 @@ def test_control_c_ends_cleanly(table, tmp_path):
     while p.poll() is None and not finished(out): time.sleep(.01)
     os.killpg(p.pid, signal.SIGINT)                        # as a terminal does: to all of its processes
     _,err = p.communicate(timeout=20)
-    # a worker of loky that is just counting its memory prints its own end: rare, and not in our hands
-    ours = re.sub(r'Process LokyProcess-\d+:\nTraceback(?:(?!Traceback).)*?_get_memory_usage.*?KeyboardInterrupt\n', '', err, flags=re.S)
-    assert p.returncode==130 and 'mirzai: stopped' in err and 'Traceback' not in ours, err
+    assert p.returncode==130 and 'mirzai: stopped' in err and 'Traceback' not in err, err
     time.sleep(1)
     assert not [q for q in Path('/proc').glob('[0-9]*/stat') if _group(q)==p.pid], 'a worker lives on'
 
