@@ -800,7 +800,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                               'mirzai.sweep.Sweep.round': ('sweep.html#sweep.round', 'mirzai/sweep.py'),
                               'mirzai.sweep.Sweep.run': ('sweep.html#sweep.run', 'mirzai/sweep.py'),
                               'mirzai.sweep._attempt': ('sweep.html#_attempt', 'mirzai/sweep.py'),
-                              'mirzai.sweep._leave_with_parent': ('sweep.html#_leave_with_parent', 'mirzai/sweep.py'),
+                              'mirzai.sweep._leave_with': ('sweep.html#_leave_with', 'mirzai/sweep.py'),
                               'mirzai.sweep._mapped': ('sweep.html#_mapped', 'mirzai/sweep.py'),
                               'mirzai.sweep._quiet_between': ('sweep.html#_quiet_between', 'mirzai/sweep.py'),
                               'mirzai.sweep._scratch': ('sweep.html#_scratch', 'mirzai/sweep.py'),

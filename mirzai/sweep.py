@@ -169,7 +169,7 @@ def gather(self:Store,
 class Shared:
     "A library in a file of this run, mapped by whoever needs it"
     def __init__(self, lib:SpectralLibrary, folder):
-        self.file = str(Path(folder)/'library')
+        self.file,self.owner = str(Path(folder)/'library'), os.getpid()
         joblib.dump(lib, self.file)
     def __call__(self)->SpectralLibrary: return _mapped(self.file)
 
@@ -178,11 +178,10 @@ def _mapped(file): return joblib.load(file, mmap_mode='r')
 
 # %% ../nbs/09b_sweep.ipynb #b400ae5a
 @lru_cache(maxsize=None)
-def _leave_with_parent(every:float=1.): # seconds
-    "Let this worker end when the process that started it is gone (POSIX; elsewhere workers time out)"
-    parent = os.getppid()
+def _leave_with(owner:int, every:float=1.): # the process that started this one; seconds
+    "Let this worker end when its owner is gone, or was before it began (POSIX; elsewhere workers time out)"
     def watch():
-        while os.getppid()==parent: time.sleep(every)
+        while os.getppid()==owner: time.sleep(every)
         os._exit(1)
     threading.Thread(target=watch, daemon=True).start()
 
@@ -196,10 +195,10 @@ def _quiet_between():
     try: yield
     finally: signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
-# %% ../nbs/09b_sweep.ipynb #431374fc
+# %% ../nbs/09b_sweep.ipynb #f55a9187
 def _attempt(source, work, i, task): # (i, tables), or (i, what went wrong)
     ours = isinstance(source, Shared)     # in a worker of this machine
-    if ours: _leave_with_parent()
+    if ours and os.name=='posix': _leave_with(source.owner)
     try:
         with _one_at_a_time, threadpool_limits(1), _quiet_between() if ours else nullcontext():
             return i, work(source() if ours else source, task)
