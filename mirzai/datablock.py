@@ -8,7 +8,7 @@ __all__ = ['spectral_block', 'SpectralDL', 'spectral_dls', 'Standardise', 'displ
 # %% ../nbs/08_datablock.ipynb #09f5e3ff
 import numpy as np, torch
 from fastai.basics import DataBlock, DataLoaders, IndexSplitter, RegressionBlock, TfmdDL, Transform
-from fastcore.basics import chunked, store_attr
+from fastcore.basics import store_attr
 from soilspecdl.dataloader import SpectralBlock, TensorSpectrum, show_batch
 from .library import SpectralLibrary, concat, property_info
 from .network import Preprocess
@@ -33,9 +33,11 @@ class SpectralDL(TfmdDL):
     def create_batches(self, samps):
         if self.resident is None: yield from super().create_batches(samps); return
         X,t = self.resident
-        for i in chunked(samps, self.bs, self.drop_last):
-            rows = torch.tensor([self.items[j] for j in i])
-            yield TensorSpectrum(X[rows], wns=self.wns), t[rows]
+        rows = np.asarray(self.items, dtype=np.int64)[np.fromiter(samps, np.int64)]
+        rows = torch.from_numpy(rows).to(X.device)
+        for i in rows.split(self.bs):
+            if len(i)<self.bs and self.drop_last: return
+            yield TensorSpectrum(X[i], wns=self.wns), t[i]
 
 # %% ../nbs/08_datablock.ipynb #9997159e
 def spectral_dls(train:SpectralLibrary,
@@ -43,7 +45,8 @@ def spectral_dls(train:SpectralLibrary,
                  target:str='kex', # property predicted
                  bs:int=32, # spectra a batch
                  batch_tfms=(), # such as `Augment` and `Standardise`
-                 scale=None # property to the model's scale; default: log10 where `PROPERTIES` says so
+                 scale=None, # property to the model's scale; default: log10 where `PROPERTIES` says so
+                 prepare=None # (n, 1, p) absorbance to what the network sees, done once and kept
                 )->DataLoaders:
     "DataLoaders of a training and a validation library"
     if scale is None: scale = np.log10 if property_info(target)['log10'] else (lambda y: y)
@@ -52,7 +55,9 @@ def spectral_dls(train:SpectralLibrary,
     block = spectral_block(whole, t, range(len(train), len(whole)), batch_tfms)
     dls = block.dataloaders(range(len(whole)), bs=min(bs, len(train)), val_bs=256, num_workers=0,
                             dl_type=SpectralDL)
-    resident = torch.from_numpy(whole.spectra)[:, None], torch.from_numpy(t)
+    X = torch.from_numpy(whole.spectra)[:, None]
+    if prepare is not None: X = torch.cat([prepare(x) for x in X.split(1000)])
+    resident = X.to(dls.device), torch.from_numpy(t).to(dls.device)
     for dl in dls.loaders: dl.resident,dl.wns = resident,whole.wavenumbers
     return dls
 

@@ -176,7 +176,7 @@ def run_task(lib:SpectralLibrary, # the selected library
     split = split_of(lib, *(task[k] for k in ('scope', 'seed', 'size', 'folds', 'fold')))
     model = make_model(name, target, task['seed'], n=len(split.train), **task['settings'])
     choose = len(split.valid)>=(1 if name in PAPER_MODELS else MIN_VALID)
-    model.fit(lib[split.train], valid=lib[split.valid] if choose else None)
+    model.fit_rows(lib, split.train, split.valid if choose else None)
     label = _label(task, len(split.train))
     p = _predictions(lib, model, split, target)
     tables = dict(fits=_fit_row(model, perf_counter()-start),
@@ -198,7 +198,7 @@ def _predictions(lib, model, split, target):
     "One row a sample"
     rows = np.concatenate(split)
     group = dict(order=labels(lib, 'order')[rows]) if 'order' in lib.properties else {}
-    predicted = model.predict(lib[rows])
+    predicted = model.predict_rows(lib, rows)
     if not np.isfinite(predicted).all():
         raise MirzaiError(f'{(~np.isfinite(predicted)).sum()} of {len(rows)} predictions are not numbers')
     return pd.DataFrame(dict(split=np.repeat(split._fields, [len(p) for p in split]), id=lib.ids[rows],

@@ -173,3 +173,18 @@ def predict(self:SpectralRegressor,
            )->np.ndarray: # (n,) in the target's own unit: cmol(+)/kg for Kex
     "Predict a property from spectra"
     return self._from_scale(self.predict_scale(X))
+
+# %% ../nbs/03_transforms.ipynb #4d562148
+@patch
+def fit_rows(self:SpectralRegressor,
+             lib, # SpectralLibrary
+             train, # row numbers to learn from
+             valid=None # row numbers to choose complexity by; default: inside the training part
+            ): # itself
+    "Learn from some rows of a library"
+    return self.fit(lib[train], valid=None if valid is None else lib[valid])
+
+@patch
+def predict_rows(self:SpectralRegressor, lib, rows)->np.ndarray: # (n,) in the target's own unit
+    "Predict some rows of a library"
+    return self.predict(lib[rows])
