@@ -21,7 +21,12 @@ TRIED = {
     **{f'8 epochs, decay {d:g}': dict(epochs=8, wd=d) for d in (0., .1)},
     "8 epochs, the paper's initial weights": dict(epochs=8, init='paper'),
     '8 epochs, moving average': dict(epochs=8, average=.98),
-    '8 epochs, derivative': dict(epochs=8, deriv=1),
+    **{f'{e} epochs, derivative': dict(epochs=e, deriv=1) for e in (3, 5, 8, 12)},
+    "5 epochs, derivative, the paper's initial weights": dict(epochs=5, deriv=1, init='paper'),
+    "8 epochs, derivative, the paper's initial weights": dict(epochs=8, deriv=1, init='paper'),
+    '8 epochs, derivative, pairs of points': dict(epochs=8, deriv=1, pool=2),
+    '5 epochs, derivative, rate 0.02': dict(epochs=5, deriv=1, lr=2e-2),
+    '5 epochs, derivative, batch 64': dict(epochs=5, deriv=1, bs=64),
 }
 
 def moving_average(decay):

@@ -36,7 +36,7 @@ class SpectralDL(TfmdDL):
         rows = np.asarray(self.items, dtype=np.int64)[np.fromiter(samps, np.int64)]
         rows = torch.from_numpy(rows).to(X.device)
         for i in rows.split(self.bs):
-            if len(i)<self.bs and self.drop_last: return
+            if not len(i) or len(i)<self.bs and self.drop_last: return
             yield TensorSpectrum(X[i], wns=self.wns), t[i]
 
 # %% ../nbs/08_datablock.ipynb #9997159e

@@ -81,13 +81,13 @@ class ValidErrors(Callback):
         if not self.training: self.now.append((self.pred.flatten()-self.y.flatten()).detach().cpu()**2)
     def after_epoch(self): self.errors.append(torch.cat(self.now).numpy())
 
-# %% ../nbs/09_learner.ipynb #4ca0b0e7
+# %% ../nbs/09_learner.ipynb #a4b1b31e
 def native_bf16()->bool: # has this processor matrix units for bfloat16?
     "Ask for AMX"
     ask = getattr(torch.cpu, '_is_amx_tile_supported', lambda: False)
     return bool(ask())
 
-# %% ../nbs/09_learner.ipynb #0a4ca3a1
+# %% ../nbs/09_learner.ipynb #b108d300
 class Fused(Callback):
     "Train a `KexCNN` with fewer passes over memory, where that compiles"
     def __init__(self,

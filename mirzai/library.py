@@ -244,13 +244,22 @@ def select(self:SpectralLibrary,
            positive:bool=True # drop spectra with absorbance at or below zero?
           )->SpectralLibrary: # `dropped` says what went, and why
     "The samples that a model of `target` may learn from"
-    info = property_info(target)
+    info,y = property_info(target),self.y(target)
     if minimum=='default': minimum = info['minimum']
-    lib = self.drop(np.isnan(self.y(target)), f'{target} missing')
-    if minimum is not None: lib = lib.drop(lib.y(target)<minimum, f'{target} below {minimum:g}')
-    elif info['log10']: lib = lib.drop(lib.y(target)<=0, f'{target} not above 0')
-    if positive: lib = lib.drop((lib.spectra<=0).any(1), 'absorbance not positive')
-    return lib
+    bad = {f'{target} missing': np.isnan(y)}
+    if minimum is not None: bad[f'{target} below {minimum:g}'] = y<minimum
+    elif info['log10']: bad[f'{target} not above 0'] = y<=0
+    if positive: bad['absorbance not positive'] = _any_not_positive(self.spectra)
+    out,dropped = np.zeros(len(self), dtype=bool),dict(self.dropped)
+    for why,b in bad.items():   # each row counts once; the spectra are copied once
+        if n := int((b&~out).sum()): dropped[why] = dropped.get(why, 0)+n
+        out |= b
+    kept = self[~out]
+    kept.dropped = dropped
+    return kept
+
+def _any_not_positive(X, rows=4096):
+    return np.concatenate([np.zeros(0, dtype=bool), *((X[i:i+rows]<=0).any(1) for i in range(0, len(X), rows))])
 
 # %% ../nbs/00_library.ipynb #75290ac2
 @patch

@@ -355,19 +355,26 @@ def chunks(self:LibraryFile,
 # %% ../nbs/01_loading.ipynb #2508dbd9
 @patch
 def read(self:LibraryFile,
-         unit:str='absorbance' # what the values are: one of `UNITS`
+         unit:str='absorbance', # what the values are: one of `UNITS`
+         each=lambda part: part # library to library, done to each part on the way
         )->SpectralLibrary:
     "Fetch all spectra"
-    X,at = np.empty((len(self), len(self.wavenumbers)), dtype=np.float32),0
-    for part in self.chunks(unit): X[at:at+len(part)] = part.spectra; at += len(part)
-    return SpectralLibrary(X, part.wavenumbers, self.properties, str(self.path))
+    X,at,props,dropped = None,0,[],{}
+    for part in map(each, self.chunks(unit)):
+        # memory that is never written to is never taken
+        if X is None: X = np.empty((len(self), len(part.wavenumbers)), dtype=np.float32)
+        X[at:at+len(part)] = part.spectra
+        at += len(part); props.append(part.properties)
+        for why,n in part.dropped.items(): dropped[why] = dropped.get(why, 0)+n
+    return SpectralLibrary(X[:at], part.wavenumbers, pd.concat(props), str(self.path), dropped)
 
 # %% ../nbs/01_loading.ipynb #b846bc57
 def read_library(path, # CSV, CSV.gz or Parquet: a row a sample; or a folder in the KSSL layout
-                 unit:str='absorbance' # what the values are: one of `UNITS`
+                 unit:str='absorbance', # what the values are: one of `UNITS`
+                 each=lambda part: part # as in `LibraryFile.read`
                 )->SpectralLibrary:
     "Read a table of spectra; column style, separator and decimal mark are found by looking"
-    return open_library(path).read(unit)
+    return open_library(path).read(unit, each)
 
 # %% ../nbs/01_loading.ipynb #09eeac0a
 class _NothingButData(pickle.Unpickler):

@@ -96,7 +96,7 @@ def derivative(self:Preprocess, z):
 @patch
 def learn(self:Preprocess, X:torch.Tensor)->Preprocess: # (n, 1, p) absorbance of the training set
     "Take mean and spread of each wavenumber from the training set"
-    z = self.shrink(self.derivative(self.snv(X)))
+    z = torch.cat([self.shrink(self.derivative(self.snv(x))) for x in X.split(1000)])
     self.mean.copy_(z.mean((0, 1))); self.sd.copy_(z.std((0, 1), correction=0).clamp_min(1e-8))
     return self
 
@@ -158,7 +158,7 @@ def folded(self:SpectralNet)->SpectralNet: # shares preprocessing and scale, not
 # %% ../nbs/07_network.ipynb #f83e8a1c
 class NetRegressor(SpectralRegressor):
     "A `SpectralNet` with scikit-learn's `predict`; `net_` is the network"
-    def _predict(self, X): return predict_batches(self.net_, X)
+    def _predict(self, X): return predict_batches(self.net_.eval().folded(), X)
 
 # %% ../nbs/07_network.ipynb #06331fb5
 NEAR,KEPT = 5,2000   # neighbours; training samples kept
