@@ -25,8 +25,16 @@ TRIED = {
     "5 epochs, derivative, the paper's initial weights": dict(epochs=5, deriv=1, init='paper'),
     "8 epochs, derivative, the paper's initial weights": dict(epochs=8, deriv=1, init='paper'),
     '8 epochs, derivative, pairs of points': dict(epochs=8, deriv=1, pool=2),
-    '5 epochs, derivative, rate 0.02': dict(epochs=5, deriv=1, lr=2e-2),
-    '5 epochs, derivative, batch 64': dict(epochs=5, deriv=1, bs=64),
+    '12 epochs, derivative, pairs of points': dict(epochs=12, deriv=1, pool=2),
+    '8 epochs, derivative, rate 0.02': dict(epochs=8, deriv=1, lr=2e-2),
+    '8 epochs, derivative, batch 64': dict(epochs=8, deriv=1, bs=64),
+    '8 epochs, derivative, dropout 0': dict(epochs=8, deriv=1, dropout=0.),
+    '8 epochs, derivative, dropout 0, rate 0.02': dict(epochs=8, deriv=1, dropout=0., lr=2e-2),
+    '8 epochs, derivative, dropout 0, rate 0.02, two networks': dict(epochs=8, deriv=1, dropout=0., lr=2e-2, nets=2),
+    '12 epochs, derivative, dropout 0, rate 0.02': dict(epochs=12, deriv=1, dropout=0., lr=2e-2),
+    '12 epochs, derivative, pairs of points, dropout 0': dict(epochs=12, deriv=1, pool=2, dropout=0.),
+    '8 epochs, derivative, window 21': dict(epochs=8, deriv=1, window=21),
+    '8 epochs, derivative, decay 0.1': dict(epochs=8, deriv=1, wd=.1),
 }
 
 def moving_average(decay):

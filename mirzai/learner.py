@@ -81,13 +81,13 @@ class ValidErrors(Callback):
         if not self.training: self.now.append((self.pred.flatten()-self.y.flatten()).detach().cpu()**2)
     def after_epoch(self): self.errors.append(torch.cat(self.now).numpy())
 
-# %% ../nbs/09_learner.ipynb #a4b1b31e
+# %% ../nbs/09_learner.ipynb #be28db4e
 def native_bf16()->bool: # has this processor matrix units for bfloat16?
     "Ask for AMX"
     ask = getattr(torch.cpu, '_is_amx_tile_supported', lambda: False)
     return bool(ask())
 
-# %% ../nbs/09_learner.ipynb #b108d300
+# %% ../nbs/09_learner.ipynb #a4c50964
 class Fused(Callback):
     "Train a `KexCNN` with fewer passes over memory, where that compiles"
     def __init__(self,
@@ -118,14 +118,15 @@ RECIPES = dict(
     paper=dict(epochs=201, lr=1e-3, bs=32, wd=0., dropout=.4, mixup=0, deriv=0, window=11, pool=1,
                schedule='cyclic', init='paper', nets=1, augment={}))
 RECIPES['robust'] = RECIPES['large']|dict(augment=RECIPES['small']['augment']) # shift, offset, slope, ...
+RECIPES['fast'] = RECIPES['large']|dict(epochs=12, lr=2e-2, deriv=1, dropout=0.)
 SMALL = 5000   # samples below which the small recipe is used
-PAYS = 100_000 # passes of a spectrum through training from which compiling pays
+PAYS = 60_000  # passes of a spectrum through training from which compiling pays
 
 def recipe_for(n:int, # training samples
                **changes # entries to override; None: leave as it is
               )->dict:
     "The recipe for a training set of this size"
-    return RECIPES['small' if n<SMALL else 'large'] | {k:v for k,v in changes.items() if v is not None}
+    return RECIPES['small' if n<SMALL else 'fast'] | {k:v for k,v in changes.items() if v is not None}
 
 # %% ../nbs/09_learner.ipynb #4478186a
 @contextmanager
