@@ -6,12 +6,12 @@
 __all__ = ['LSC', 'SLOPE', 'neighbours', 'first_weights', 'first_stage', 'first_back', 'stage', 'stage_sums', 'stage_back',
            'fused', 'can_fuse']
 
-# %% ../nbs/07b_fused.ipynb #2c37e101
+# %% ../nbs/07b_fused.ipynb #c54901bb
 import copy, torch, torch.nn.functional as F
 from functools import lru_cache
 from .network import KexCNN
 
-# %% ../nbs/07b_fused.ipynb #98512582
+# %% ../nbs/07b_fused.ipynb #88d54afa
 # three neighbours from their level, slope and curvature: x0 = l-s+c, x1 = l, x2 = l+s+c
 LSC = torch.tensor([[1., -1., 1.], [1., 0., 0.], [1., 1., 1.]])
 
@@ -25,7 +25,7 @@ def neighbours(x # (n, p) what the network sees
     m -= mean[:, None]
     return mean, m@m.T/m.shape[1], m.shape[1]
 
-# %% ../nbs/07b_fused.ipynb #136b6147
+# %% ../nbs/07b_fused.ipynb #ad92a72c
 def first_weights(net:KexCNN,
                   x # (n, p) what the network sees
                  )->tuple: # (3, 16) weights and (16,) shifts of convolution and normalisation in one
@@ -43,13 +43,13 @@ def _move(bn, mean, var, n):
     bn.running_mean.lerp_(mean, bn.momentum); bn.running_var.lerp_(var*n/(n-1), bn.momentum)
     bn.num_batches_tracked += 1
 
-# %% ../nbs/07b_fused.ipynb #eecc5489
+# %% ../nbs/07b_fused.ipynb #7a0639b9
 SLOPE = .1   # of the rectifier below zero
 
 def _bend(z): return torch.where(z>0, z, SLOPE*z)
 def _views(x): return [x[:, k:k+3*((x.shape[1]-2)//3)-2:3, None] for k in range(5)]
 
-# %% ../nbs/07b_fused.ipynb #1613cddf
+# %% ../nbs/07b_fused.ipynb #41f06a09
 def first_stage(x, # (n, p) what the network sees
                 w, b # (3, c), (c,) from `first_weights`
                ): # (n, j, c), the last axis closest in memory
@@ -57,7 +57,7 @@ def first_stage(x, # (n, p) what the network sees
     v = _views(x)
     return sum(_bend(v[k]*w[0]+v[k+1]*w[1]+v[k+2]*w[2]+b) for k in range(3))/3
 
-# %% ../nbs/07b_fused.ipynb #eb525549
+# %% ../nbs/07b_fused.ipynb #a6391d20
 def first_back(g, x, w, b)->tuple: # (n, j, c) gradient of the output; gradients of w and b
     "The way back through `first_stage`"
     v,by,s = _views(x),[0., 0., 0.],0.
@@ -66,7 +66,7 @@ def first_back(g, x, w, b)->tuple: # (n, j, c) gradient of the output; gradients
         s,by = s+h,[q+h*v[k+i] for i,q in enumerate(by)]
     return torch.stack([q.sum((0, 1)) for q in by])/3, s.sum((0, 1))/3
 
-# %% ../nbs/07b_fused.ipynb #75389677
+# %% ../nbs/07b_fused.ipynb #9f8b7c32
 def stage(y, # (n, l, c) what the convolution gives
           a, b # (c,) scale and shift
          ): # (n, l//3, c)
@@ -74,7 +74,7 @@ def stage(y, # (n, l, c) what the convolution gives
     j = y.shape[1]//3
     return sum(_bend(y[:, k:k+3*j-2:3]*a+b) for k in range(3)).div(3).to(y.dtype)
 
-# %% ../nbs/07b_fused.ipynb #4460aeef
+# %% ../nbs/07b_fused.ipynb #c473fd5d
 def stage_sums(g, y, a, b, mean)->tuple: # (c,) sums of h and of h (y - mean)
     "What batch normalisation needs to know of the whole batch on the way back"
     s = t = 0.
@@ -84,7 +84,7 @@ def stage_sums(g, y, a, b, mean)->tuple: # (c,) sums of h and of h (y - mean)
         s,t = s+h,t+h*(v-mean)
     return s.sum((0, 1))/3, t.sum((0, 1))/3
 
-# %% ../nbs/07b_fused.ipynb #b7241fe5
+# %% ../nbs/07b_fused.ipynb #9f12b20d
 def stage_back(g, y, a, b, c0, c1): # (n, l, c) gradient of y
     "The way back through `stage`"
     j = g.shape[1]
@@ -93,17 +93,17 @@ def stage_back(g, y, a, b, c0, c1): # (n, l, c) gradient of y
     # a point or two at the end that the average leaves out still count in the statistics
     return torch.cat([h.flatten(1, 2), c0+c1*y[:, 3*j:]], 1).to(y.dtype)
 
-# %% ../nbs/07b_fused.ipynb #3fa95a79
+# %% ../nbs/07b_fused.ipynb #bf3915f4
 @lru_cache(maxsize=None)
 def _loop(f):
-    torch._dynamo.config.recompile_limit = 64   # shapes of one function in one process; usually 8
+    torch._dynamo.config.recompile_limit = 256  # shapes of one function in one process; usually 8
     return torch.compile(f, dynamic=False, fullgraph=True)
 
 # (n, l, c) in memory is what a convolution of height one with channels last takes and gives as (n, c, 1, l)
 def _plane(t): return t.transpose(1, 2).unsqueeze(2)
 def _rows(t): return t[:, :, 0].transpose(1, 2).contiguous()
 
-# %% ../nbs/07b_fused.ipynb #2475226d
+# %% ../nbs/07b_fused.ipynb #cf0c71b8
 class _First(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, w, b):
@@ -112,7 +112,7 @@ class _First(torch.autograd.Function):
     @staticmethod
     def backward(ctx, g): return None, *_loop(first_back)(_rows(g), *ctx.saved_tensors)
 
-# %% ../nbs/07b_fused.ipynb #370c1a8a
+# %% ../nbs/07b_fused.ipynb #a676d54a
 class _Stage(torch.autograd.Function):
     @staticmethod
     def forward(ctx, y, weight, bias, bn):
@@ -130,7 +130,7 @@ class _Stage(torch.autograd.Function):
         c1 = -a*t/var/n
         return _plane(_loop(stage_back)(g, y, a, b, -a*s/n-c1*mean, c1)), t*torch.rsqrt(var), s, None
 
-# %% ../nbs/07b_fused.ipynb #31b2c206
+# %% ../nbs/07b_fused.ipynb #a666c5c0
 def fused(net:KexCNN, # in training mode
           x # (n, 1, p) what it sees
          ): # (n, 1), as `net(x)` gives it
@@ -145,7 +145,7 @@ def fused(net:KexCNN, # in training mode
 
 def _thin(z, p): return z*(torch.rand_like(z)>=p)/(1-p) if p else z
 
-# %% ../nbs/07b_fused.ipynb #4727085a
+# %% ../nbs/07b_fused.ipynb #83504c84
 def can_fuse(net:KexCNN,
              x # (n, 1, p): a batch as it will be in training
             )->bool: # False: no C++ compiler, or something else in the way

@@ -81,13 +81,13 @@ class ValidErrors(Callback):
         if not self.training: self.now.append((self.pred.flatten()-self.y.flatten()).detach().cpu()**2)
     def after_epoch(self): self.errors.append(torch.cat(self.now).numpy())
 
-# %% ../nbs/09_learner.ipynb #be28db4e
+# %% ../nbs/09_learner.ipynb #622c5dbc
 def native_bf16()->bool: # has this processor matrix units for bfloat16?
     "Ask for AMX"
     ask = getattr(torch.cpu, '_is_amx_tile_supported', lambda: False)
     return bool(ask())
 
-# %% ../nbs/09_learner.ipynb #a4c50964
+# %% ../nbs/09_learner.ipynb #150c8dd3
 class Fused(Callback):
     "Train a `KexCNN` with fewer passes over memory, where that compiles"
     def __init__(self,
@@ -118,7 +118,7 @@ RECIPES = dict(
     paper=dict(epochs=201, lr=1e-3, bs=32, wd=0., dropout=.4, mixup=0, deriv=0, window=11, pool=1,
                schedule='cyclic', init='paper', nets=1, augment={}))
 RECIPES['robust'] = RECIPES['large']|dict(augment=RECIPES['small']['augment']) # shift, offset, slope, ...
-RECIPES['fast'] = RECIPES['large']|dict(epochs=12, lr=2e-2, deriv=1, dropout=0.)
+RECIPES['fast'] = RECIPES['large']|dict(epochs=8, lr=2e-2, deriv=1, dropout=0., nets=2)
 SMALL = 5000   # samples below which the small recipe is used
 PAYS = 60_000  # passes of a spectrum through training from which compiling pays
 
