@@ -2,7 +2,7 @@
 
     train_step    a spectrum through training, one thread: an eager PyTorch loop, fp32, batches of 32 from a DataLoader, against our Learner
     time_to_r2    until the paper's recipe reaches its validation R2, against the default recipe; epochs from `benchmarks/recipe.py`
-    splits20      twenty such splits on two cores: plain, one after the other with both cores, against our sweep
+    splits20      twenty splits on two cores: plain, one after the other with both cores, to the early stop, against our sweep
     plsr_sweep    twenty splits, 1 to 40 components: scikit-learn refitted for each count, against shared Gram matrices
     predict       4,000 spectra: one eager batch, against ours
     attribution   a spectrum explained: Captum's GradientShap at equal correlation with the exact answer, against ours
@@ -12,7 +12,7 @@
     tried         what was tried for training and did not help: a ratio above 1 would have helped
 
 Both sides run in the same process, in turns; medians of wall time. Writes benchmarks/results.json: a row has job, plain_s, ours_s, ratio, size, note.
-All spectra are SYNTHETIC, of the real shape. About a quarter of an hour on two cores; --quick, three minutes and nothing worth quoting, writes to
+All spectra are SYNTHETIC, of the real shape. About twenty minutes on two cores; --quick, three minutes and nothing worth quoting, writes to
 results-quick.json. Let nothing else run beside it.
 """
 import argparse, json, os, platform, subprocess, sys, tempfile, time, warnings
@@ -39,10 +39,10 @@ def row(job, plain, ours, size, note, **more):
 
 def machine():
     import torch, sklearn, fastai
-    cpu = next((l.split(':')[1].strip() for l in open('/proc/cpuinfo') if l.startswith('model name')), platform.processor()) \
-        if Path('/proc/cpuinfo').exists() else platform.processor()
-    flags = next((l for l in open('/proc/cpuinfo') if l.startswith('flags')), '') if Path('/proc/cpuinfo').exists() else ''
-    return dict(processor=cpu, cores=os.cpu_count(), amx='amx_bf16' in flags, avx512='avx512f' in flags, system=platform.platform(terse=True),
+    from mirzai.learner import native_bf16
+    info = Path('/proc/cpuinfo').read_text().splitlines() if Path('/proc/cpuinfo').exists() else []
+    cpu = next((l.split(':')[1].strip() for l in info if l.startswith('model name')), platform.processor())
+    return dict(processor=cpu, cores=os.cpu_count(), amx=native_bf16(), vectors=torch.backends.cpu.get_cpu_capability(), system=platform.platform(terse=True),
                 python=platform.python_version(), torch=torch.__version__, sklearn=sklearn.__version__, fastai=fastai.__version__)
 
 def library(n):
@@ -115,7 +115,36 @@ def train_step(quick):
     size = f'{n} x {X.shape[1]}, one epoch, one thread, per spectrum'
     return [row('train_step', s['plain'], s['ours'], size, 'ours: Learner, batch 128, fused'),
             row('train_step eager', s['plain'], s['eager'], size, 'ours where nothing compiles: Learner, batch 128, channels last'),
-            row('train_step peer', s['plain'], s['peer'], size, 'soilspecdl: DataLoaders, network, Learner, batch 32'), loss_curves(quick)]
+            row('train_step peer', s['plain'], s['peer'], size, 'soilspecdl: DataLoaders, network, Learner, batch 32'),
+            *floors(s['plain'], size, quick), loss_curves(quick), compiling(quick)]
+
+def floors(plain, size, quick, n=64):
+    "The five convolutions alone, channels last, forward and back"
+    import torch
+    import torch.nn.functional as F
+    def passes(dtype):
+        c, l, out = (1, 16, 32, 64, 128, 256), 1764, []
+        for i,o in zip(c, c[1:]):
+            x = torch.randn(n, i, 1, l).to(memory_format=torch.channels_last, dtype=dtype).requires_grad_(i>1)
+            out.append((x, torch.randn(o, i, 1, 3, dtype=dtype, requires_grad=True))); l = (l-2)//3
+        def step():
+            for x,w in out:
+                y = F.conv2d(x, w); torch.autograd.grad(y, [w]+[x]*x.requires_grad, torch.ones_like(y))
+        return step
+    s = interleaved(dict(fp32=passes(torch.float32), bf16=passes(torch.bfloat16)), 3 if quick else 9)
+    return [row('train_step floor', plain, s['fp32']/n, size, 'the five convolutions alone, forward and back, single precision'),
+            row('train_step floor bfloat16', plain, s['bf16']/n, size, 'the same in bfloat16')]
+
+COMPILE = 'import time, torch; from mirzai.fused import can_fuse; from mirzai.network import KexCNN; net, x = KexCNN(1764), torch.zeros(128, 1, 1764); ' \
+          'torch.set_num_threads(1); start = time.perf_counter(); print(can_fuse(net, x), time.perf_counter()-start)'
+
+def compiling(quick):
+    "The fused step's first batch in a new process: with nothing compiled yet on this machine, and again"
+    with tempfile.TemporaryDirectory() as tmp:
+        env = os.environ|dict(TORCHINDUCTOR_CACHE_DIR=tmp)
+        run = lambda: subprocess.run([sys.executable, '-c', COMPILE], env=env, check=True, capture_output=True, text=True).stdout.split()
+        (ready, cold), (_, warm) = run(), run()
+    return row('compile', float(cold), float(warm), '1764 wavenumbers, batch 128', f'plain: the first time on a machine; ours: in a further process; compiles here: {ready}')
 
 def loss_curves(quick):
     "The same recipe, layer after layer and fused, several seeds: is the validation loss the same within noise?"
@@ -170,14 +199,17 @@ def time_to_r2(quick):
     ours = res.fits.query('model=="cnn"')
     r2 = res.select(split='valid').r2.to_numpy()
     epochs = float(need.median())
-    plain1, plain2 = epochs*len(s.train)*per[1], epochs*len(s.train)*per[max(per)]
+    plain1, second, whole = epochs*len(s.train)*per[1], len(s.train)*per[max(per)], paper.notna().sum().mean()
     size = f'{len(lib)} soils, {len(s.train)} to train on'
     note = (f"the paper's recipe reaches R2 {target.mean():.3f} ± {target.std():.3f} after {need.min()}-{need.max()} epochs (5 seeds), its time: "
             f"{epochs:.0f} epochs x the plain seconds an epoch measured here; the default, 5 seeds there: {there.mean():.3f} ± {there.std():.3f}; here, {default['nets']} networks of {default['epochs']} epochs: R2 {r2.mean():.3f} ± "
             f"{r2.std(ddof=1):.3f}, whole fits, two at a time")
     return [row('time_to_r2', plain1, float(ours.seconds.median()), size, note, r2_paper=target.tolist(), r2_ours=r2.tolist()),
-            row('splits20', 20*plain2, 20*wall/len(seeds), size, f'plain: one after the other, {max(per)} threads (from the same epochs); ours: a sweep '
-                f'of {len(seeds)} splits on two cores, workers started and all parts predicted, times {20/len(seeds):.2g}')]
+            row('splits20', 20*whole*second, 20*wall/len(seeds), size, f'plain: one after the other, {max(per)} threads, each to its early stop, '
+                f'{whole:.0f} epochs on average; ours: a sweep of {len(seeds)} splits on two cores, workers started and all parts predicted, times '
+                f'{20/len(seeds):.2g}'),
+            row('splits20 hindsight', 20*need.mean()*second, 20*wall/len(seeds), size, f'as if the plain way knew beforehand at which epoch to stop: '
+                f'{need.mean():.0f} on average')]
 
 # --- the rest -------------------------------------------------------------------------------------------------------------------------------
 
@@ -318,7 +350,6 @@ def growth(quick):
 def tried(quick):
     "Training steps that were tried, each against what we do, one thread unless said"
     import torch
-    from fastai.basics import default_device
     torch.set_num_threads(1)
     n = 512 if quick else 1024
     lib = library(n); X, t = lib.spectra, np.log10(lib.y()).astype(np.float32)
@@ -332,7 +363,7 @@ def tried(quick):
     s = interleaved(ways, 1 if quick else 3)
     out = [row('tried', s['ours']/n, s[k]/n, k, 'ratio: what ours takes / what this takes') for k in ways if k!='ours']
     torch.set_num_threads(2); two = interleaved({'two threads': ways['ours']}, 1 if quick else 3)['two threads']/n; torch.set_num_threads(1)
-    return [r|dict(plain_s=r['plain_s']) for r in out]+[row('tried', s['ours']/n, 2*two, 'both cores on one training, core seconds',
+    return out+[row('tried', s['ours']/n, 2*two, 'both cores on one training, core seconds',
                                                             'ratio: core seconds of one process a training / of two threads on one')]
 
 JOBS = dict(train_step=train_step, time_to_r2=time_to_r2, plsr_sweep=plsr_sweep, predict=predict, attribution=attribution, load_memory=load_memory,

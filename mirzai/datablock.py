@@ -66,7 +66,7 @@ class Standardise(Transform):
     "SNV, derivative and standardisation of a batch, by a `Preprocess` layer"
     order = 99
     def __init__(self, pre:Preprocess): store_attr()
-    def encodes(self, x:TensorSpectrum): return self.pre(x)
+    def encodes(self, x:TensorSpectrum): return self.pre.to(x.device)(x)
 
 # %% ../nbs/08_datablock.ipynb #91ba57e0
 def displace(x, # (n, 1, p)

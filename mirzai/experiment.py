@@ -373,7 +373,7 @@ def _work(task, lib)->float: # seconds, very roughly: what matters is which task
     "What a task may cost"
     n = task['size'] or .8*len(lib)*(1 if not task['scope'].startswith('order') else
                                      np.mean(labels(lib, 'order')==task['scope'][6:]))
-    return dict(p=.2+.0005*n, g=1+1e-7*min(n, 1500)**3, c=.12*n if n<5000 else .006*n)[task['model'][0]]
+    return dict(p=.2+.0005*n, g=1+1e-7*min(n, 1500)**3, c=.12*n if n<5000 else .009*n)[task['model'][0]]
 
 # %% ../nbs/10_experiment.ipynb #37ebd15a
 def evaluate(lib:SpectralLibrary, # the selected library

@@ -58,7 +58,9 @@ def first_stage(x, # (n, p) what the network sees
     return sum(_bend(v[k]*w[0]+v[k+1]*w[1]+v[k+2]*w[2]+b) for k in range(3))/3
 
 # %% ../nbs/07b_fused.ipynb #a6391d20
-def first_back(g, x, w, b)->tuple: # (n, j, c) gradient of the output; gradients of w and b
+def first_back(g, # (n, j, c) gradient of the output
+               x, w, b # as given to `first_stage`
+              )->tuple: # (3, c) and (c,) gradients of w and b
     "The way back through `first_stage`"
     v,by,s = _views(x),[0., 0., 0.],0.
     for k in range(3):
@@ -75,7 +77,10 @@ def stage(y, # (n, l, c) what the convolution gives
     return sum(_bend(y[:, k:k+3*j-2:3]*a+b) for k in range(3)).div(3).to(y.dtype)
 
 # %% ../nbs/07b_fused.ipynb #c473fd5d
-def stage_sums(g, y, a, b, mean)->tuple: # (c,) sums of h and of h (y - mean)
+def stage_sums(g, # (n, l//3, c) gradient of the output
+               y, a, b, # as given to `stage`
+               mean # (c,) of y
+              )->tuple: # (c,) sums of h and of h (y - mean)
     "What batch normalisation needs to know of the whole batch on the way back"
     s = t = 0.
     for k in range(3):
@@ -85,7 +90,10 @@ def stage_sums(g, y, a, b, mean)->tuple: # (c,) sums of h and of h (y - mean)
     return s.sum((0, 1))/3, t.sum((0, 1))/3
 
 # %% ../nbs/07b_fused.ipynb #9f12b20d
-def stage_back(g, y, a, b, c0, c1): # (n, l, c) gradient of y
+def stage_back(g, # (n, l//3, c) gradient of the output
+               y, a, b, # as given to `stage`
+               c0, c1 # (c,) what the batch's statistics add
+              ): # (n, l, c) gradient of y
     "The way back through `stage`"
     j = g.shape[1]
     v,g = y[:, :3*j].unflatten(1, (j, 3)),g.unsqueeze(2)
@@ -140,10 +148,8 @@ def fused(net:KexCNN, # in training mode
     with torch.autocast(x.device.type, enabled=False): z = _First.apply(x, *first_weights(net, x))
     for conv,bn in zip(layers[4:20:4], layers[5:20:4]):
         z = _Stage.apply(F.conv2d(z, conv.weight.unsqueeze(2)), bn.weight, bn.bias, bn)
-    for l in layers[20:]: z = _thin(z, l.p) if isinstance(l, torch.nn.Dropout) else l(z)
+    for l in layers[20:]: z = l(z)
     return z
-
-def _thin(z, p): return z*(torch.rand_like(z)>=p)/(1-p) if p else z
 
 # %% ../nbs/07b_fused.ipynb #83504c84
 def can_fuse(net:KexCNN,

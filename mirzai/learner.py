@@ -10,7 +10,6 @@ __all__ = ['RECIPES', 'SMALL', 'PAYS', 'cnn_learner', 'triangle', 'KeepBest', 'V
 import numpy as np, pandas as pd, torch
 from torch import nn
 from contextlib import contextmanager
-from functools import partial
 from fastai.basics import Callback, Learner, MSELossFlat, no_random, CancelFitException, DataLoaders
 from fastai.callback.mixup import MixUp
 from fastai.callback.progress import ProgressCallback
@@ -95,18 +94,23 @@ class Fused(Callback):
     ): store_attr()
 
     def before_fit(self):
-        net,data = self.learn.model,getattr(self.dls.train, 'resident', None)
-        self.ready = False
-        if not isinstance(net, KexCNN) or data is None or data[0].device.type!='cpu': return
+        self.ready = None   # until the first batch has shown what it looks like
         self.bf16 = native_bf16() if self.bf16 is None else self.bf16
-        with self._cast(): self.ready = can_fuse(net, torch.zeros(self.dls.train.bs, 1, data[0].shape[-1]))
 
     def _cast(self): return torch.autocast('cpu', torch.bfloat16, enabled=bool(self.bf16))
-    def before_batch(self):
-        if self.ready and self.training: self.learn.model.forward = self._forward
     def _forward(self, x):
         with self._cast(): return fused(self.learn.model, x).float()
-    def after_pred(self): self.learn.model.__dict__.pop('forward', None)
+    def _plain(self): self.learn.model.__dict__.pop('forward', None)
+    def before_batch(self):
+        self._plain()
+        if not self.training: return
+        if self.ready is None: self.ready = self._possible()
+        if self.ready: self.learn.model.forward = self._forward
+    def _possible(self):
+        ours = isinstance(self.learn.model, KexCNN) and self.x.device.type=='cpu'
+        with self._cast(): return ours and can_fuse(self.learn.model, self.x)
+    def after_pred(self): self._plain()
+    def after_fit(self): self._plain()
 
 # %% ../nbs/09_learner.ipynb #75ca77e4
 RECIPES = dict(
@@ -120,7 +124,7 @@ RECIPES = dict(
 RECIPES['robust'] = RECIPES['large']|dict(augment=RECIPES['small']['augment']) # shift, offset, slope, ...
 RECIPES['fast'] = RECIPES['large']|dict(epochs=8, lr=2e-2, deriv=1, dropout=0., nets=2)
 SMALL = 5000   # samples below which the small recipe is used
-PAYS = 60_000  # passes of a spectrum through training from which compiling pays
+PAYS = 60_000  # passes of a whole spectrum through training from which compiling pays
 
 def recipe_for(n:int, # training samples
                **changes # entries to override; None: leave as it is
@@ -174,7 +178,7 @@ def _fit(self:CNNRegressor, X, t, valid):
     pre = Preprocess(X.shape[1], r['deriv'], r['window'], r['pool'])
     self.pre_ = pre.learn(torch.from_numpy(X)[:, None])
     self.learners_ = [self._train(X, t, valid, 1000*self.seed+i) for i in range(r['nets'])]
-    self.net_ = SpectralNet(self.pre_, [l.model for l in self.learners_], self.mean_, self.sd_).eval()
+    self.net_ = SpectralNet(self.pre_, [l.model for l in self.learners_], self.mean_, self.sd_).eval().cpu()
     self.learn_latent(X)
     # (epochs, n) on the model's scale, mean over the networks
     self.valid_errors_ = valid and np.mean([l.valid_errors.errors for l in self.learners_], 0)*self.sd_**2
@@ -196,7 +200,7 @@ def _train(self:CNNRegressor, X, t, valid, seed)->Learner:
         how = aug if r['augment'] else dict(prepare=self.pre_)
         dls = spectral_dls(self._library(X, t), valid and self._library(*valid), 't', r['bs'], **how)
         cbs = ([MixUp(r['mixup'])] if r['mixup'] else []) + [ValidErrors()]*(valid is not None)
-        if len(X)*r['epochs']>=PAYS: cbs += [Fused()]
+        if r['pool']==1 and len(X)*r['epochs']>=PAYS: cbs += [Fused()]
         learn = cnn_learner(dls, X.shape[1]//r['pool'], r['dropout'], r['wd'], cbs=cbs)
         if not self.verbose: learn.remove_cb(ProgressCallback); learn.logger = noop
         if r['init']=='paper': paper_init(learn.model)

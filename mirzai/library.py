@@ -9,6 +9,7 @@ __all__ = ['PROPERTIES', 'plot_style', 'model_colors', 'MirzaiError', 'some', 'P
 # %% ../nbs/00_library.ipynb #cd84be96
 import numpy as np, pandas as pd
 import sys, threading, time
+from collections import Counter
 import matplotlib.pyplot as plt
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from fastcore.basics import patch
@@ -249,17 +250,14 @@ def select(self:SpectralLibrary,
     bad = {f'{target} missing': np.isnan(y)}
     if minimum is not None: bad[f'{target} below {minimum:g}'] = y<minimum
     elif info['log10']: bad[f'{target} not above 0'] = y<=0
-    if positive: bad['absorbance not positive'] = _any_not_positive(self.spectra)
-    out,dropped = np.zeros(len(self), dtype=bool),dict(self.dropped)
+    if positive: bad['absorbance not positive'] = (self.spectra<=0).any(1)
+    out,dropped = np.zeros(len(self), dtype=bool),Counter(self.dropped)
     for why,b in bad.items():   # each row counts once; the spectra are copied once
-        if n := int((b&~out).sum()): dropped[why] = dropped.get(why, 0)+n
+        if (b&~out).any(): dropped[why] += int((b&~out).sum())
         out |= b
     kept = self[~out]
-    kept.dropped = dropped
+    kept.dropped = dict(dropped)
     return kept
-
-def _any_not_positive(X, rows=4096):
-    return np.concatenate([np.zeros(0, dtype=bool), *((X[i:i+rows]<=0).any(1) for i in range(0, len(X), rows))])
 
 # %% ../nbs/00_library.ipynb #75290ac2
 @patch
@@ -293,9 +291,8 @@ def concat(libs:list, # libraries on one grid
     for b in libs[1:]:
         if not np.array_equal(a.wavenumbers, b.wavenumbers):
             raise MirzaiError(f'{a.name} and {b.name} have different wavenumbers: resample one with to_grid')
-    dropped = {}
-    for l in libs:
-        for k,v in l.dropped.items(): dropped[k] = dropped.get(k, 0)+v
+    dropped = Counter()
+    for l in libs: dropped.update(l.dropped)
     return SpectralLibrary(np.concatenate([l.spectra for l in libs]), a.wavenumbers,
                            pd.concat([l.properties for l in libs]),
                            name or ' + '.join(l.name for l in libs), dropped)

@@ -359,13 +359,12 @@ def read(self:LibraryFile,
          each=lambda part: part # library to library, done to each part on the way
         )->SpectralLibrary:
     "Fetch all spectra"
-    X,at,props,dropped = None,0,[],{}
+    X,at,props,dropped = None,0,[],Counter()
     for part in map(each, self.chunks(unit)):
         # memory that is never written to is never taken
         if X is None: X = np.empty((len(self), len(part.wavenumbers)), dtype=np.float32)
         X[at:at+len(part)] = part.spectra
-        at += len(part); props.append(part.properties)
-        for why,n in part.dropped.items(): dropped[why] = dropped.get(why, 0)+n
+        at += len(part); props.append(part.properties); dropped.update(part.dropped)
     return SpectralLibrary(X[:at], part.wavenumbers, pd.concat(props), str(self.path), dropped)
 
 # %% ../nbs/01_loading.ipynb #b846bc57

@@ -24,14 +24,15 @@ def pls_path(X, # (n, p) centred (and scaled) spectra, float64
             )->tuple: # (p, A) each: regression vectors, with 1 to A components; sums of squares; rotations
     "PLS1 with 1 to A components (Dayal & MacGregor 1997, algorithm 1), and what each column explained"
     def through(r): z = X@r; return X.T@z, z@z
-    return _path(X.T@t, through, n_components)
+    return _components(X.T@t, through, n_components)
 
-def _path(s, through, n_components): # covariance with the target; direction r to (X'Xr, |Xr|²)
+def _components(s, through, n_components): # covariance with the target; direction r to (X'Xr, |Xr|²)
     R,P,B,S = (np.zeros((len(s), n_components)) for _ in range(4))
+    least = 1e-12*max(1., np.linalg.norm(s))
     for a in range(n_components):
         norm = np.linalg.norm(s)                      # s: covariance still to be explained
-        # nothing left to explain: more components change nothing
-        if norm<1e-12: B[:, a:] = B[:, [max(a-1, 0)]]; break
+        # nothing left but rounding: more components change nothing
+        if norm<least: B[:, a:] = B[:, [max(a-1, 0)]]; break
         w = s/norm
         r = w-R[:, :a]@(P[:, :a].T@w)                 # weights that act on undeflated spectra
         back,zz = through(r)
@@ -66,8 +67,11 @@ class Gram:
 
 # %% ../nbs/05_plsr.ipynb #1818239f
 @patch
-def path(self:Gram, n_components:int, scale:bool=True)->tuple: # as `PLSR._path`, and variances of the scores
-    "All component counts from sums and products"
+def path(self:Gram,
+         n_components:int, # largest number of components, A
+         scale:bool=True # divide each column by its standard deviation?
+        )->tuple: # regression vectors (p, A), means (p,) and 1; sums of squares, rotations (p, A); score variances (A,)
+    "All component counts from sums and products, in the units of the spectra"
     m,n = self.s/self.n, self.n-1
     G = self.G-self.n*np.outer(m, m)
     var = G.diagonal()/n
@@ -77,7 +81,7 @@ def path(self:Gram, n_components:int, scale:bool=True)->tuple: # as `PLSR._path`
     G *= on*on[:, None]
     s = (self.c-m*self.t)*on
     def through(r): g = G@r; return g, r@g
-    B,S,R = _path(s, through, min(n_components, n, len(s)))
+    B,S,R = _components(s, through, min(n_components, n, len(s)))
     spread = np.einsum('pa,pa->a', R, G@R)/n
     return B*on[:, None], m+self.at[0], self.t/self.n+self.at[1], S, R*on[:, None], spread
 
@@ -175,19 +179,27 @@ def _predict(self:PLSR, X): return (X-self.mean_)@self.coef_ + self.intercept_
 _prepared = WeakKeyDictionary()   # library: (what was done to it, spectra, target, `Gram`)
 
 @patch
-def _shared(self:PLSR, lib):
-    "The whole library, preprocessed once"
-    if _prepared.get(lib, [None])[0]!=self._key():
-        Z,t = self._pre(lib.spectra), self._to_scale(lib.y(self.target))
-        _prepared[lib] = self._key(), Z, t, Gram(Z, t)
-    return _prepared[lib][1:]
+def _key(self:PLSR, lib)->tuple:
+    "What was done to which numbers: a library changed in place is another one"
+    numbers = hash(lib.y(self.target).tobytes()), float(lib.spectra.sum())
+    return self.target,self.preprocess,self.scale_,str(np.ravel(self.wavenumbers_).tolist()),*numbers
 
+# %% ../nbs/05_plsr.ipynb #a1e6f5a1
 @patch
-def _key(self:PLSR): return self.target,self.preprocess,self.scale_
+def _shared(self:PLSR, lib)->tuple: # (n, q) spectra, (n,) target, their `Gram`
+    "The whole library, preprocessed once"
+    if (key := self._key(lib))!=_prepared.get(lib, [None])[0]:
+        Z,t = self._pre(lib.spectra), self._to_scale(lib.y(self.target))
+        _prepared[lib] = key, Z, t, Gram(Z, t)
+    return _prepared[lib][1:]
 
 # %% ../nbs/05_plsr.ipynb #b7a77c48
 @patch
-def fit_rows(self:PLSR, lib, train, valid=None):
+def fit_rows(self:PLSR,
+             lib, # SpectralLibrary
+             train, # row numbers to learn from
+             valid=None # row numbers to choose complexity by; default: ten folds of the training part
+            ): # itself
     "As `fit(lib[train], valid=lib[valid])`, from products shared by all splits"
     if len(train)<=len(lib.wavenumbers) or not np.isfinite(lib.y(self.target)).all():
         return self.fit(lib[train], valid=None if valid is None else lib[valid])
@@ -206,10 +218,13 @@ def fit_rows(self:PLSR, lib, train, valid=None):
 
 # %% ../nbs/05_plsr.ipynb #728c8007
 @patch
-def predict_rows(self:PLSR, lib, rows):
+def predict_rows(self:PLSR,
+                 lib, # SpectralLibrary
+                 rows # row numbers
+                )->np.ndarray: # (n,) in the target's own unit
     "As `predict(lib[rows])`, from the spectra that `fit_rows` prepared"
-    key,Z,*_ = _prepared.get(lib, [None]*4)
-    if key!=self._key(): return self.predict(lib[rows])
+    key,Z,*_ = _prepared.get(lib, [None, None])
+    if key is None or key!=self._key(lib): return self.predict(lib[rows])
     return self._from_scale(np.concatenate([self._predict(Z[r]) for r in np.array_split(rows, len(rows)//2000+1)]))
 
 # %% ../nbs/05_plsr.ipynb #860bb84c

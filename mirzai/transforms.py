@@ -208,6 +208,9 @@ def fit_rows(self:SpectralRegressor,
     return self.fit(lib[train], valid=None if valid is None else lib[valid])
 
 @patch
-def predict_rows(self:SpectralRegressor, lib, rows)->np.ndarray: # (n,) in the target's own unit
+def predict_rows(self:SpectralRegressor,
+                 lib, # SpectralLibrary
+                 rows # row numbers
+                )->np.ndarray: # (n,) in the target's own unit
     "Predict some rows of a library"
     return self.predict(lib[rows])
