@@ -10,9 +10,11 @@ from mirzai.metrics import *
 from mirzai.plsr import *
 from mirzai.gpr import *
 from mirzai.network import *
+from mirzai.backbone import Backbone, load_backbone
 from mirzai.datablock import *
 from mirzai.learner import *
 from mirzai.ensemble import *
+from mirzai.transfer import TransferGPR
 from mirzai.sweep import *
 from mirzai.experiment import *
 from mirzai.attribution import *

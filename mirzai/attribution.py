@@ -73,20 +73,26 @@ def _linear(model:PLSR):
 def _kernels(model:GPR):
     import torch
     p,double = model.train_.shape[1], lambda a: torch.from_numpy(np.asarray(a, dtype=np.float64))
-    parts = []
-    for k,(m,s,v) in enumerate(zip(model.center_, model.spread_, model.views_)):
-        # the filter as a matrix, scaled as the view is
-        M = SavitzkyGolay(model.window_, k+1, k+1).fit_transform(np.eye(p))/s
-        parts.append((double(M), double(m/s), double(v), *np.exp(model.theta_[3*k:3*k+3])))
+    # the filters as matrices
+    M = [double(SavitzkyGolay(model.window_, k, k).fit_transform(np.eye(p))) for k in (1, 2)]
+    deeper = _deeper(model) if model.uses_backbone else lambda z: []
+    parts = [(double(m), double(s), double(v), *np.exp(model.theta_[3*k:3*k+3]))
+             for k,(m,s,v) in enumerate(zip(model.center_, model.spread_, model.views_))]
     alpha = double(model.alpha_)
     def f(z):
-        z,K = z.double().flatten(1), 0
-        for M,m,v,s,l,a in parts:
-            x = z@M-m
+        flat,K = z.double().flatten(1), 0
+        for x,(m,sd,v,s,l,a) in zip([*(flat@m for m in M), *deeper(z)], parts):
+            x = (x-m)/sd
             d2 = (x*x).sum(1, keepdim=True)+(v*v).sum(1)-2*x@v.T
             K = K+s*(1+d2/(2*a*l*l))**-a
         return (K@alpha*model.sd_+model.mean_)[:, None]
     return f
+
+def _deeper(model): # what the backbone adds
+    from mirzai.backbone import load_backbone
+    backbone = load_backbone()
+    look = backbone.look(model.wavenumbers_)
+    return lambda z: [v.double() for v in backbone.features(look.after_snv(z.float()))]
 
 # %% ../nbs/11_attribution.ipynb #abf9e46a
 def _mean(functions): return lambda z: sum(f(z).double() for f in functions)/len(functions)

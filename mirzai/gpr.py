@@ -79,6 +79,7 @@ class GPR(SpectralRegressor):
         tune_samples:int=1000, # most samples used to tune hyperparameters
         seed:int=0 # of the subsets
     ): store_attr()
+    uses_backbone = False   # a subclass may
 
 # %% ../nbs/06_gpr.ipynb #ff48193d
 @patch
@@ -108,9 +109,13 @@ def _condition(self:GPR, X, t):
 @patch
 def _look(self:GPR, X, window):
     "Views standardised by the training set's own statistics, which are kept"
-    V = views(X, window)
+    V = self._views(X, window)
     self.center_,self.spread_ = [v.mean(0) for v in V], [np.where((s := v.std(0))>0, s, 1) for v in V]
     return self._scaled(V)
+
+# %% ../nbs/06_gpr.ipynb #06a29c1b
+@patch
+def _views(self:GPR, X, window): return views(X, window)   # a subclass may see more
 
 # %% ../nbs/06_gpr.ipynb #06a29c1a
 @patch
@@ -120,7 +125,7 @@ def _scaled(self:GPR, V): return [(v-m)/s for v,m,s in zip(V, self.center_, self
 @patch
 def _cross(self:GPR, X)->np.ndarray: # (m, n) kernel between new spectra and the training samples
     "How alike new spectra and training samples are"
-    V = self._scaled(views(X, self.window_))
+    V = self._scaled(self._views(X, self.window_))
     return self._kernel([cdist(a, b, 'sqeuclidean') for a,b in zip(V, self.views_)])
 
 # %% ../nbs/06_gpr.ipynb #acdc1108
@@ -146,7 +151,7 @@ def remoteness(self:GPR,
     for i in range(0, len(X), chunk):
         half = solve_triangular(self._chol[0], self._cross(X[i:i+chunk]).T, lower=True)
         known[i:i+chunk] = (half*half).sum(0)
-    return np.maximum(1-known/np.exp(self.theta_[[0, 3]]).sum(), 0)
+    return np.maximum(1-known/np.exp(self.theta_[:-1:3]).sum(), 0)
 
 # %% ../nbs/06_gpr.ipynb #d920f4b9
 @patch
@@ -154,7 +159,7 @@ def predict_sd(self:GPR,
                X # SpectralLibrary, or (n, p) absorbance
               )->np.ndarray: # (n,) standard deviation on the model's scale (log10 for Kex), noise included
     "The process's own standard deviation of each prediction"
-    open_ = self.remoteness(X)*np.exp(self.theta_[[0, 3]]).sum()
+    open_ = self.remoteness(X)*np.exp(self.theta_[:-1:3]).sum()
     return self.sd_*np.sqrt(open_+np.exp(self.theta_[-1]))
 
 # %% ../nbs/06_gpr.ipynb #3b00abbe

@@ -116,7 +116,8 @@ plot_style = {'figure.figsize': (8, 3), 'figure.dpi': 90, 'axes.spines.top': Fal
               # Okabe-Ito
               'axes.prop_cycle': plt.cycler(color=['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00',
                                                    '#56B4E9', '#000000'])}
-model_colors = dict(plsr='#0072B2', gpr='#009E73', cnn='#D55E00')
+model_colors = {'plsr': '#0072B2', 'gpr': '#009E73', 'cnn': '#D55E00', 'gpr-transfer': '#000000',
+                'cnn-transfer': '#E69F00'}
 
 # %% ../nbs/00_library.ipynb #08b60178
 def panels(nrows:int=1, ncols:int=1, **kwargs): # one axes or an array of them

@@ -37,7 +37,8 @@ class KexCNN(nn.Sequential):
     "The network of doi 10.1016/j.aiia.2022.10.001: (n, 1, p) spectra to (n, 1) predictions"
     def __init__(self,
         n_wavenumbers:int, # p, at least 485
-        dropout:float=.4 # share of the flattened features dropped in training
+        dropout:float=.4, # share of the flattened features dropped in training
+        outputs:int=1 # predictions a spectrum
     ):
         if n_wavenumbers<LEAST:
             raise MirzaiError(f'KexCNN: a spectrum of {n_wavenumbers} points is too short for five stages: '
@@ -46,7 +47,7 @@ class KexCNN(nn.Sequential):
         stages = [l for i,o in zip(c, c[1:]) for l in _stage(i, o)]
         super().__init__(*stages, nn.Flatten(), nn.Dropout(dropout),
                          nn.Linear(256*n_after(n_wavenumbers), 20),
-                         nn.BatchNorm1d(20), nn.LeakyReLU(.1), nn.Linear(20, 1))
+                         nn.BatchNorm1d(20), nn.LeakyReLU(.1), nn.Linear(20, outputs))
 
     def forward(self, x, upto=None): # upto=-1: what the last layer sees, (n, 20)
         x = x.as_subclass(torch.Tensor).unsqueeze(2).to(memory_format=torch.channels_last)

@@ -47,12 +47,28 @@ def _pack_plsr(m):
     return dict(coef=m.coef_, mean=m.mean_, explained=m.explained_, rotations=m.rotations_,
                 score_var=m.score_var_), settings
 
-def _pack_gpr(m): return dict(train=m.train_, theta=m.theta_, target=m.target_), dict(window=int(m.window_))
+def _backbone(used): # the weights themselves come with the package
+    if not used: return {}
+    from mirzai.backbone import load_backbone
+    return dict(backbone=load_backbone().card['sha256'])
+
+def _transfer_gpr(s):
+    from mirzai.backbone import load_backbone
+    from mirzai.transfer import TransferGPR
+    if (there := load_backbone().card['sha256'])!=s['backbone']:
+        raise MirzaiError(f'this model needs backbone {s["backbone"][:8]}, the one installed is {there[:8]}: '
+                          f'install the mirzai version that its card names')
+    return TransferGPR()
+
+def _pack_gpr(m):
+    arrays = dict(train=m.train_, theta=m.theta_, target=m.target_)
+    return arrays, dict(window=int(m.window_), **_backbone(m.uses_backbone))
 
 # %% ../nbs/13_predictor.ipynb #fa9507f9
 def _pack_cnn(m):
     pre = m.net_.pre
-    settings = dict(deriv=pre.deriv, window=len(pre.sg), pool=pre.pool, nets=len(m.net_.nets))
+    settings = dict(deriv=pre.deriv, window=len(pre.sg), pool=pre.pool, nets=len(m.net_.nets),
+                    **_backbone(hasattr(pre, 'have')))
     net = {k: v.numpy() for k,v in m.net_.state_dict().items()}
     return dict(latent=m.latent_, whiten=m.whiten_) | _under('net', net), settings
 
@@ -83,9 +99,9 @@ def _unpack_plsr(arrays, s, wavenumbers, meta):
 
 # %% ../nbs/13_predictor.ipynb #ed29ff0e
 def _unpack_gpr(arrays, s, wavenumbers, meta):
-    m = GPR()
-    m.theta_,m.window_,m.pipeline_ = arrays['theta'], s['window'], None
-    if arrays['train'].shape!=(len(arrays['target']), len(wavenumbers)) or m.theta_.shape!=(7,):
+    m,hypers = (_transfer_gpr(s),13) if 'backbone' in s else (GPR(),7)
+    m.theta_,m.window_,m.pipeline_,m.wavenumbers_ = arrays['theta'], s['window'], None, wavenumbers
+    if arrays['train'].shape!=(len(arrays['target']), len(wavenumbers)) or m.theta_.shape!=(hypers,):
         raise ValueError('training spectra')
     m._condition(arrays['train'], arrays['target'])
     return m
@@ -95,8 +111,11 @@ def _unpack_cnn(arrays, s, wavenumbers, meta):
     import torch
     from mirzai.network import KexCNN, Preprocess, SpectralNet, NetRegressor
     m,p = NetRegressor(),len(wavenumbers)
-    m.net_,m.pipeline_ = SpectralNet(Preprocess(p, s['deriv'], s['window'], s['pool']),
-                                     [KexCNN(p//s['pool']) for _ in range(s['nets'])]).eval(), None
+    if 'backbone' in s:   # all its weights are in the folder, whatever backbone they started from
+        from mirzai.backbone import FineCNN, Look
+        pre,net = Look(wavenumbers), FineCNN
+    else: pre,net = Preprocess(p, s['deriv'], s['window'], s['pool']), lambda: KexCNN(p//s['pool'])
+    m.net_,m.pipeline_ = SpectralNet(pre, [net() for _ in range(s['nets'])]).eval(), None
     m.net_.load_state_dict({k: torch.from_numpy(v.copy()) for k,v in _part('net', arrays).items()})
     m.latent_,m.whiten_ = arrays['latent'], arrays['whiten']
     return m
@@ -155,10 +174,15 @@ def _plsr_words(s):
     return f'PLSR, {s["n_components"]} components', done[s['preprocess']]
 
 def _gpr_words(s):
-    return ('Gaussian process, two rational quadratic kernels',
-            f'SNV, first and second derivative over {s["window"]} points, standardised')
+    words = f'SNV, first and second derivative over {s["window"]} points, standardised'
+    if 'backbone' not in s: return 'Gaussian process, two rational quadratic kernels', words
+    return ('Gaussian process, four rational quadratic kernels',
+            f'{words}; two stages of the pretrained backbone {s["backbone"][:8]}')
 
 def _cnn_words(s):
+    if 'backbone' in s:
+        return (f'{s["nets"]} convolutional network(s), four stages, pretrained on made-up spectra (backbone '
+                f'{s["backbone"][:8]})', 'SNV, derivative 1 over 21 points, standardised as in pretraining')
     first = f', derivative {s["deriv"]} over {s["window"]} points'*(s['deriv']>0)
     return (f'{s["nets"]} convolutional network(s), five stages', f'SNV{first}'
             f'{", points averaged by "+str(s["pool"]) if s["pool"]>1 else ""}, standardised')
@@ -293,6 +317,7 @@ def load(cls:Predictor,
                  for k,c in (('calibration', Calibration), ('domain', Domain))}
         p = cls(model, meta, arrays['typical'], base, path, arrays['traces'], **parts)
         p.predict(base[:1])                                            # does it all work together?
+    except MirzaiError as e: raise MirzaiError(f'{path}: {e}')
     except (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError):
         raise MirzaiError(f'{path}: weights and settings do not fit together: copy the folder again')
     p.validation = p._validation()

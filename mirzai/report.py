@@ -80,6 +80,9 @@ def score_section(res:Results, figures:dict): # how good, and how sure
     if 'cnn' in set(n.model) and small:
         text += (' CNN: the recipe for small libraries, two networks with the layers of the paper on '
                  'spectra averaged over pairs of wavenumbers.')
+    if n.model.str.endswith('-transfer').any():
+        text += (' TRANSFER: with a network that was trained on made-up spectra before it saw the first soil; '
+                 'the Gaussian process uses it as it is, the CNN teaches it further.')
     return Section(H2('How good are the predictions?'), P(text), html_table(res.table('test')),
                    embed(figures['scores'], 'R² of each test set. A dot is a split, a grey line joins the '
                                             'models on the same split, a black bar is the mean.'),

@@ -1,0 +1,104 @@
+"The backbone: made again, refused where it cannot work, and models that use it, saved and explained"
+import json, shutil, subprocess, sys
+import numpy as np, pytest
+from pathlib import Path
+from mirzai.library import MirzaiError, SpectralLibrary
+from mirzai.loading import load_limesoda, write_library
+
+@pytest.fixture(scope='module')
+def kept(sample): return sample.select('kex')
+
+@pytest.fixture(scope='module')
+def models(kept):
+    from mirzai.learner import CNNRegressor
+    from mirzai.transfer import TransferGPR
+    return {'gpr-transfer': TransferGPR().fit(kept[:120]), 'cnn-transfer': CNNRegressor(pretrained=True, nets=2, epochs=2).fit(kept[:120])}
+
+@pytest.mark.parametrize('name', ['gpr-transfer', 'cnn-transfer'])
+def test_saved_model_predicts_the_same_in_another_process(models, kept, tmp_path, name):
+    from mirzai.predictor import save_model
+    m = models[name]
+    save_model(m, tmp_path/'m', kept[:120])
+    write_library(kept[300:320], tmp_path/'new.csv')
+    code = f'''from mirzai.cli import main
+assert main(['predict', {str(tmp_path/'m')!r}, {str(tmp_path/'new.csv')!r}, '--out', {str(tmp_path/'p.csv')!r}])==0'''
+    r = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert r.returncode==0, r.stderr
+    import pandas as pd
+    got = pd.read_csv(tmp_path/'p.csv')
+    assert np.allclose(got.predicted, m.predict(kept[300:320]), rtol=1e-3)
+    assert 'backbone' in json.dumps(json.loads((tmp_path/'m'/'model.json').read_text()))
+
+def test_a_model_of_another_backbone_is_refused(models, kept, tmp_path, monkeypatch):
+    from mirzai import predictor
+    monkeypatch.setattr(predictor, '_backbone', lambda used: dict(backbone='0'*64))
+    predictor.save_model(models['gpr-transfer'], tmp_path/'m', kept[:120])
+    with pytest.raises(MirzaiError, match='needs backbone 00000000'): predictor.Predictor.load(tmp_path/'m')
+
+@pytest.mark.parametrize('name', ['gpr-transfer', 'cnn-transfer'])
+def test_explained_as_it_predicts(models, kept, name):
+    import torch
+    from mirzai.attribution import attribute, differentiable
+    m, x = models[name], kept[300:310]
+    f = differentiable(m, 'absorbance')(torch.from_numpy(x.spectra)[:, None]).detach().numpy()[:, 0]
+    assert np.allclose(f, m.predict_scale(x), atol=1e-4)
+    assert attribute(m, x[:3], kept[:30], quiet=True).completeness_error()<.2
+
+def test_a_shifted_soil_is_remote(models, kept):
+    x = kept[300:340]
+    off = SpectralLibrary(np.pad(x.spectra[:, :-4], ((0, 0), (4, 0)), mode='edge'), x.wavenumbers, x.properties)
+    for m in models.values(): assert np.median(m.remoteness(off))>np.median(m.remoteness(x))
+
+def test_no_knowledge_of_soils_that_come_together(models, kept):
+    "A prediction does not depend on what else is in the batch"
+    for m in models.values(): assert np.allclose(m.predict_scale(kept[300:304]), m.predict_scale(kept[300:340])[:4], atol=1e-5)
+
+def test_where_the_backbone_cannot_work(kept):
+    from mirzai.experiment import default_models
+    from mirzai.learner import CNNRegressor
+    cut = lambda a, b: SpectralLibrary(kept.spectra[:60, a:b], kept.wavenumbers[a:b], kept.properties[:60])
+    assert default_models(kept)==['plsr', 'gpr', 'gpr-transfer', 'cnn-transfer']
+    assert default_models(cut(200, None))==['plsr', 'gpr', 'cnn']
+    with pytest.raises(MirzaiError, match='the backbone needs 760 to 3790'): CNNRegressor(pretrained=True).fit(cut(200, None))
+    with pytest.raises(MirzaiError, match='needs to know the wavenumbers'): CNNRegressor(pretrained=True).fit(kept.spectra[:60], kept.y()[:60])
+    with pytest.raises(MirzaiError, match='leave out pretrained or recipe'): CNNRegressor('large', pretrained=True).fit(kept[:60])
+
+def test_another_instrument_with_other_ends():
+    from mirzai.learner import CNNRegressor
+    from mirzai.transfer import TransferGPR
+    lib = load_limesoda('O.32')
+    for m in (TransferGPR('clay'), CNNRegressor(target='clay', pretrained=True, nets=1, epochs=2)):
+        assert np.isfinite(m.fit(lib[:24]).predict(lib[24:])).all()
+
+def test_same_seed_same_network(kept):
+    from mirzai.learner import CNNRegressor
+    a, b = (CNNRegressor(pretrained=True, nets=1, epochs=1, seed=3).fit(kept[:64]).predict_scale(kept[64:80]) for _ in range(2))
+    assert (a==b).all()
+
+def test_frozen_learner_moves_its_last_layer_only(kept):
+    import torch
+    from mirzai.backbone import load_backbone
+    from mirzai.datablock import spectral_dls
+    from mirzai.learner import cnn_learner
+    learn = cnn_learner(spectral_dls(kept[:96], kept[96:128], bs=32, prepare=load_backbone().look(kept.wavenumbers)), pretrained=True)
+    before = {k: v.clone() for k,v in learn.model.state_dict().items()}
+    with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(1, 1e-3)
+    moved = {k.split('.')[0] for k,v in learn.model.state_dict().items() if not torch.equal(v, before[k]) and 'running' not in k and 'num_batches' not in k}
+    convolutions = {str(i) for i,l in enumerate(learn.model) if isinstance(l, torch.nn.Conv1d)}
+    assert '19' in moved and not moved&convolutions
+    assert all(torch.equal(v, before[k]) for k,v in learn.model.state_dict().items() if 'running' in k)
+    with pytest.raises(MirzaiError, match='batches of 850 points'): cnn_learner(spectral_dls(SpectralLibrary(kept.spectra[:40, :850], kept.wavenumbers[:850], kept.properties[:40]), bs=8), pretrained=True)
+
+def test_pretrain_command(mirzai, tmp_path):
+    code, out, err = mirzai('pretrain', '--soils', 512, '--out', tmp_path/'b')
+    assert code==0 and '512 soils' in out, err
+    card = json.loads((tmp_path/'b'/'backbone.json').read_text())
+    assert card['soils']==512 and len(card['r2'])==14
+    from mirzai.backbone import load_backbone
+    assert load_backbone(tmp_path/'b').card['sha256']==card['sha256']
+
+def test_changed_weights_are_refused(tmp_path):
+    from mirzai import backbone
+    for f in ('backbone.json', 'backbone.safetensors'): shutil.copy(Path(backbone.__file__).with_name(f), tmp_path/f)
+    raw = bytearray((tmp_path/'backbone.safetensors').read_bytes()); raw[-1] ^= 1; (tmp_path/'backbone.safetensors').write_bytes(raw)
+    with pytest.raises(MirzaiError, match='not the file that its card describes'): backbone.load_backbone(tmp_path)
