@@ -24,16 +24,17 @@ FINE = {'as it is': {}, 'frozen: ridge on the features': dict(hook='frozen'), 'l
         'statistics of the batches': dict(hook='batch_statistics'), 'all five stages and the 20 neurons': dict(hook='whole'),
         'one rate for all layers': dict(hook='one_rate'), 'gradual unfreezing': dict(hook='gradual'), 'snapshots of the last epochs': dict(hook='snapshots'),
         'mixup': dict(mixup=1.), 'no augmentation': dict(augment={}), 'strong augmentation': dict(augment='small'),
-        'dropout 0.5': dict(dropout=.5), '10 epochs': dict(epochs=10), '40 epochs': dict(epochs=40),
-        'rate 0.0003': dict(lr=3e-4), 'rate 0.003': dict(lr=3e-3), 'with CEC, carbon and clay': dict(hook='multitask')}
+        'dropout 0.5': dict(dropout=.5), '40 epochs': dict(epochs=40),
+        'rate 0.003': dict(lr=3e-3), 'with CEC, carbon and clay': dict(hook='multitask')}
 # --- what a Gaussian process sees: derivatives?, stages, weights
 SEES = {'stage 4': (False, (0,), 'shipped'), 'stage 5': (False, (1,), 'shipped'), 'stages 4 and 5': (False, (0, 1), 'shipped'),
         'derivatives, stage 4': (True, (0,), 'shipped'), 'derivatives, stage 5': (True, (1,), 'shipped'),
         'derivatives, stages of random weights': (True, (0, 1), 'random'), 'stages of random weights': (False, (0, 1), 'random'),
         'derivatives, stages after real spectra without labels': (True, (0, 1), 'unlabelled')}
-# --- worlds: 200,000 soils each
+# --- worlds: 100,000 soils each
 WORLDS = {'one world': dict(move=0., width=0., height=0., missing=0., strangers=0), 'worlds half as far': dict(move=10., width=.25, height=.5, missing=.12, strangers=4),
-          'worlds as shipped': {}, 'worlds twice as far': dict(move=40., width=.8, height=1.5, missing=.4, strangers=12)}
+          'worlds as shipped': {}, 'worlds twice as far': dict(move=40., width=.8, height=1.5, missing=.4, strangers=12),
+          'as shipped, 128 soils a world': dict(a_world=128)}
 
 def hooks(kind, seed):
     "Patches of the package for one fit"
@@ -110,7 +111,7 @@ def multitask(train, test, seed, r):
                 opt.zero_grad(); loss.backward(); opt.step(); plan.step()
         with torch.no_grad(): return net.eval()(look(torch.from_numpy(test.spectra)[:, None]))[:, 0].double().numpy()*sd[0]+mu[0]
 
-def unlabelled(train, seed, epochs=30):
+def unlabelled(train, seed, epochs=15):
     "Never shipped: the backbone goes on with real spectra, no labels: what was the spectrum before it was disturbed?"
     import torch
     from mirzai.backbone import load_backbone
@@ -163,13 +164,14 @@ def process(train, test, seed, derivatives, stages, weights):
     return Some(windows=(11, 21, 31) if derivatives else (21,)).fit(train).predict_scale(test)
 
 def world(folder, how):
-    "A backbone of 200,000 soils of other worlds, made once"
+    "A backbone of 100,000 soils of other worlds, made once"
     from mirzai import backbone, worlds
-    path = Path(folder)
+    path, each = Path(folder), how.get('a_world', worlds.A_WORLD)
+    how = {k: v for k,v in how.items() if k!='a_world'}
     if not (path/'backbone.json').exists():
         plain, start = backbone.soils, time.perf_counter()
-        with patch.object(backbone, 'soils', lambda seed, i=0: plain(seed, i, how=worlds.WORLD|how)):
-            backbone.save_backbone(path, backbone.pretrain(200_000), 0, time.perf_counter()-start)
+        with patch.object(backbone, 'soils', lambda seed, i=0: plain(seed, i, how=worlds.WORLD|how)), patch.object(worlds, 'A_WORLD', each):
+            backbone.save_backbone(path, backbone.pretrain(100_000), 0, time.perf_counter()-start)
     return backbone.load_backbone(path)
 
 def fit(lib, task):
@@ -196,9 +198,9 @@ def fit(lib, task):
                 fits=pd.DataFrame([dict(set=lib.name, target=target, name=name, repeat=seed, fold=task['fold'], n=len(a), seconds=time.perf_counter()-start)]))
 
 def scratch(train, test, seed):
-    "The small recipe at full resolution, from nothing"
+    "The small recipe at full resolution, from nothing, two networks of 40 epochs"
     from mirzai import learner
-    with patch.dict(learner.RECIPES, small=learner.RECIPES['small']|dict(pool=1, epochs=40, nets=1)):
+    with patch.dict(learner.RECIPES, small=learner.RECIPES['small']|dict(pool=1, epochs=40)):
         return learner.CNNRegressor(seed=seed).fit(train).predict_scale(test)
 
 def main(part, out, jobs, repeats, names):

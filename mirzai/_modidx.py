@@ -97,6 +97,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'mirzai.backbone.Scale': ('backbone.html#scale', 'mirzai/backbone.py'),
                                  'mirzai.backbone.Scale.__init__': ('backbone.html#scale.__init__', 'mirzai/backbone.py'),
                                  'mirzai.backbone.Scale.forward': ('backbone.html#scale.forward', 'mirzai/backbone.py'),
+                                 'mirzai.backbone._cycle': ('backbone.html#_cycle', 'mirzai/backbone.py'),
                                  'mirzai.backbone._prepared': ('backbone.html#_prepared', 'mirzai/backbone.py'),
                                  'mirzai.backbone._sha': ('backbone.html#_sha', 'mirzai/backbone.py'),
                                  'mirzai.backbone._start': ('backbone.html#_start', 'mirzai/backbone.py'),

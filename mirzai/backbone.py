@@ -8,11 +8,12 @@ __all__ = ['NEAR_EDGE', 'COARSEST', 'SEEN', 'BATCH', 'RATE', 'DECAY', 'SAW', 'NO
            'load_backbone', 'Scale', 'FineCNN', 'ridge_head']
 
 # %% ../nbs/07c_backbone.ipynb #bb000004
-import hashlib, json, os, platform, numpy as np, torch, torch.nn.functional as F
+import hashlib, json, platform, numpy as np, torch, torch.nn.functional as F
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from time import perf_counter
+from threadpoolctl import threadpool_limits
 from torch import nn
 from fastcore.basics import patch
 from safetensors.torch import load_file, save_file
@@ -107,14 +108,24 @@ def pretrain(seen:int=SEEN, # soils shown, each once
              seed:int=0, # of everything random
              quiet:bool=True # no progress
             )->tuple: # network, what it looks through, mean and sd of the answers, training loss batch by batch
-    "The paper's network on soils of many worlds"
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        (look,mean,sd),net = _start(seed), KexCNN(len(WORLD_GRID), 0., len(ASKED))
-    steps,losses = max(seen//BATCH, 2), []
+    "The paper's network on soils of many worlds, on one thread"
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            (look,mean,sd),net = _start(seed), KexCNN(len(WORLD_GRID), 0., len(ASKED))
+            losses = _cycle(net, look, mean, sd, max(seen//BATCH, 2), seed, quiet)
+    finally: torch.set_num_threads(threads)
+    return net.eval(), look, mean, sd, losses
+
+# %% ../nbs/07c_backbone.ipynb #bb000049
+def _cycle(net, look, mean, sd, steps, seed, quiet)->list: # loss of each batch
+    "One cycle over soils made as they are needed"
     opt = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=DECAY)
     plan = torch.optim.lr_scheduler.OneCycleLR(opt, RATE, total_steps=steps+1, pct_start=.25)
     run = fused if steps>500 and can_fuse(net, torch.zeros(BATCH, 1, len(WORLD_GRID))) else lambda n, z: n(z)
+    losses = []
     with Progress('training on made-up soils', steps, quiet) as p:
         for i in range(-(-steps*BATCH//BLOCK)):
             A,have,t = soils(seed, i)
@@ -123,7 +134,7 @@ def pretrain(seen:int=SEEN, # soils shown, each once
                 if len(losses)==steps: break
                 loss = F.mse_loss(run(net.train(), z), y)
                 opt.zero_grad(); loss.backward(); opt.step(); plan.step(); losses.append(loss.item()); p.step()
-    return net.eval(), look, mean, sd, losses
+    return losses
 
 # %% ../nbs/07c_backbone.ipynb #bb000021
 def pretrain_scores(net, look, mean, sd, # as `pretrain` gives them
@@ -151,8 +162,7 @@ def save_backbone(folder, # made if need be
     save_file(arrays, path := Path(folder)/'backbone.safetensors')
     r2 = pretrain_scores(*made[:4])
     card = dict(name='mirzai backbone', seed=seed, soils=len(losses)*BATCH, seconds=round(seconds),
-                cores=len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count(),
-                torch=torch.__version__, machine=platform.machine(), command=f'mirzai pretrain --seed {seed}',
+                threads=1, torch=torch.__version__, machine=platform.machine(), command=f'mirzai pretrain --seed {seed}',
                 saw=SAW, did_not_see=NOT_SEEN, answers_mean=mean.tolist(), answers_sd=sd.tolist(), r2=r2,
                 r2_mean=float(np.mean(list(r2.values()))), sha256=_sha(path))
     (Path(folder)/'backbone.json').write_text(json.dumps(card, indent=1)+'\n', encoding='utf-8')

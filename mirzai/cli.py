@@ -683,7 +683,7 @@ def _pairs(a, p):
 
 # %% ../nbs/15_cli.ipynb #15c0aa02
 def pretrain(a):
-    "make the backbone again, on made-up spectra: minutes on two cores"
+    "make the backbone again, on made-up spectra: minutes on one core"
     from mirzai.backbone import SEEN, load_backbone, pretrain, save_backbone
     from mirzai.loading import output_folder
     from time import perf_counter

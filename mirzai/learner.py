@@ -257,6 +257,7 @@ def _train(self:CNNRegressor, X, t, valid, seed)->Learner:
 @patch
 def _thaw(self:CNNRegressor, learn, X, t):
     "The last layer from ridge regression, then all layers free"
-    with torch.no_grad(): z = torch.cat([self.pre_(x) for x in torch.from_numpy(X)[:, None].split(256)])
+    pre = self.pre_.cpu()
+    with torch.no_grad(): z = torch.cat([pre(x) for x in torch.from_numpy(X)[:, None].split(256)])
     ridge_head(learn.model, z, (t-self.mean_)/self.sd_)
     learn.unfreeze()

@@ -111,7 +111,7 @@ def soils(seed:int, # of everything random
           n:int=BLOCK, # soils, a multiple of A_WORLD
           how:dict=WORLD # how far a world may be from `BANDS`
          )->tuple: # spectra (n, 1701), what of them was measured (n, 1701) boolean, answers (n, 14)
-    "A block of soils, every eight from a world of their own, every one on an instrument of its own"
+    "A block of soils, eight from each world, every one on an instrument of its own, in random order"
     rng = np.random.default_rng([seed, i])
     f = compositions(n, rng)[0]
     f = f[rng.permutation(n)]
@@ -121,5 +121,5 @@ def soils(seed:int, # of everything random
         k = slice(j, j+A_WORLD)
         odd = rng.gamma(.3, .1, (A_WORLD, some))*(rng.random((A_WORLD, some))<.5)
         A[k] = np.c_[f[k], water[k], odd].astype(np.float32)@random_world(rng, how=how)
-    A = scanned(A, WORLD_GRID, rng)
-    return A, cut(n, WORLD_GRID, rng), answers(f, water)
+    A,o = scanned(A, WORLD_GRID, rng), rng.permutation(n)
+    return A[o], cut(n, WORLD_GRID, rng), answers(f, water)[o]
