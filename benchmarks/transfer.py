@@ -1,7 +1,7 @@
 """How far does a network get that was pretrained on made-up spectra? `python benchmarks/transfer.py PART [--out FOLDER] [--jobs 2] [--repeats N]`
 
 PART  curve     10-fold cross-validation on the real sample with 50, 100, 200 or 300 of each fold's training samples: PLSR, GPR, the CNN from
-                scratch, and both with the backbone (on all of them: `mirzai evaluate --folds 10`, as the notebook says)
+                scratch, both with the backbone, its features alone (on all of them: `mirzai evaluate --folds 10`, as the notebook says)
       tried     everything else that was tried, one network a fit: ways to teach the network, features, kernels, worlds
       limesoda  clay, organic carbon and pH of LimeSoDa's five MIR sets, in their own ten folds
       scratch   the same network from nothing, at full resolution
@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from unittest.mock import patch
 
-MAIN = 'plsr gpr cnn gpr-transfer cnn-transfer'.split()
+MAIN = 'plsr gpr cnn gpr-transfer cnn-transfer features'.split()   # features: a Gaussian process on the backbone's features alone
 SIZES = (50, 100, 200, 300)
 
 # --- ways to teach the network: what differs from the recipe `transfer`, or a hook in HOOKS
@@ -84,7 +84,7 @@ def multitask(train, test, seed, r):
     import torch
     from mirzai.backbone import load_backbone, ridge_head
     from mirzai.datablock import Augment
-    from mirzai.learner import KeepStats, by_depth, seeded
+    from mirzai.learner import by_depth, seeded
     from soilspecdl.dataloader import TensorSpectrum
     p = train.properties
     T = np.c_[np.log10(p.kex), np.log10(p.cec), np.log10(p.oc.clip(.05)), p.clay]
@@ -152,7 +152,7 @@ def random_weights(seed):
     b.net.eval()
     return b
 
-def process(train, test, seed, derivatives, stages, weights):
+def process(train, test, seed, derivatives, stages, weights, target='kex'):
     "A Gaussian process on some of the views"
     from mirzai.backbone import load_backbone
     from mirzai.gpr import GPR, views
@@ -161,7 +161,7 @@ def process(train, test, seed, derivatives, stages, weights):
         def _views(self, X, window):
             f = b.read(X, self.wavenumbers_)
             return (views(X, window) if derivatives else [])+[f[k] for k in stages]
-    return Some(windows=(11, 21, 31) if derivatives else (21,)).fit(train).predict_scale(test)
+    return Some(target, windows=(11, 21, 31) if derivatives else (21,)).fit(train).predict_scale(test)
 
 def world(folder, how):
     "A backbone of 100,000 soils of other worlds, made once"
@@ -191,6 +191,7 @@ def fit(lib, task):
         elif kind=='process': p = process(a, b, key, *SEES[name_])
         else: p = process(a, b, key, True, (0, 1), world(Path(task['folder'])/name_.replace(' ', '-'), WORLDS[name_]))
     elif task['part']=='scratch': p = scratch(a, b, key)
+    elif name=='features': p = process(a, b, key, False, (0, 1), 'shipped', target)
     else: p = make_model(name, target, key, n=len(a)).fit(a).predict_scale(b)
     y = b.y(target); scale = make_model('plsr', target)._scale()
     return dict(predictions=pd.DataFrame(dict(set=lib.name, target=target, name=name, repeat=seed, fold=task['fold'], size=task['size'] or 0, n=len(a),
@@ -205,7 +206,7 @@ def scratch(train, test, seed):
 
 def main(part, out, jobs, repeats, names):
     from mirzai.loading import LIMESODA_MIR, load_limesoda, load_sample
-    from mirzai.sweep import Store, sweep, together
+    from mirzai.sweep import Store, sweep
     start = time.perf_counter()
     task = lambda **k: dict(part=part, target='kex', size=None, folder=str(Path(out)/'worlds'))|k
     of = {'curve': MAIN, 'limesoda': MAIN, 'scratch': ['full resolution'],
@@ -213,7 +214,7 @@ def main(part, out, jobs, repeats, names):
     of = [n for n in of if not names or n in names]
     runs = [(r, f) for r in range(repeats) for f in range(10)]
     if part=='limesoda':
-        jobs_of = [(l := load_limesoda(s), [task(name=n, repeat=r, fold=f, target=t) for t in ('clay', 'oc', 'ph') for n in of for r,f in runs]) for s in LIMESODA_MIR]
+        jobs_of = [(load_limesoda(s), [task(name=n, repeat=r, fold=f, target=t) for t in ('clay', 'oc', 'ph') for n in of for r,f in runs]) for s in LIMESODA_MIR]
     else:
         sizes = SIZES if part=='curve' else (None,)
         jobs_of = [(load_sample().select('kex'), [task(name=n, repeat=r, fold=f, size=z) for n in of for z in sizes for r,f in runs])]

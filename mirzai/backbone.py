@@ -12,7 +12,6 @@ import hashlib, json, platform, numpy as np, torch, torch.nn.functional as F
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from time import perf_counter
 from threadpoolctl import threadpool_limits
 from torch import nn
 from fastcore.basics import patch
@@ -48,8 +47,8 @@ def check_range(wavenumbers, # (p,) cm⁻¹, rising
                           f'{LOWEST:g} to {HIGHEST:g}: use pretrained=False')
     near = w[(w>=WORLD_GRID[0])&(w<=WORLD_GRID[-1])]
     if len(near)<4 or np.diff(near).max()>COARSEST:
-        raise MirzaiError(f'{name}: steps of more than {COARSEST:g} cm-1 are too coarse for the backbone: use '
-                          f'pretrained=False')
+        raise MirzaiError(f'{name}: steps of more than {COARSEST:g} cm-1 are too coarse for the backbone: '
+                          f'use pretrained=False')
 
 def in_range(wavenumbers)->bool: # False also for None: a grid that nobody told
     "Can the backbone read these spectra?"
@@ -107,7 +106,7 @@ def _start(seed): # what it looks through; mean and sd of the answers
 def pretrain(seen:int=SEEN, # soils shown, each once
              seed:int=0, # of everything random
              quiet:bool=True # no progress
-            )->tuple: # network, what it looks through, mean and sd of the answers, training loss batch by batch
+            )->tuple: # network, what it looks through, mean and sd of the answers, loss of each batch
     "The paper's network on soils of many worlds, on one thread"
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -133,7 +132,8 @@ def _cycle(net, look, mean, sd, steps, seed, quiet)->list: # loss of each batch
             for z,y in zip(Z.split(BATCH), t.split(BATCH)):
                 if len(losses)==steps: break
                 loss = F.mse_loss(run(net.train(), z), y)
-                opt.zero_grad(); loss.backward(); opt.step(); plan.step(); losses.append(loss.item()); p.step()
+                opt.zero_grad(); loss.backward(); opt.step(); plan.step(); p.step()
+                losses.append(loss.item())
     return losses
 
 # %% ../nbs/07c_backbone.ipynb #bb000021
@@ -162,7 +162,8 @@ def save_backbone(folder, # made if need be
     save_file(arrays, path := Path(folder)/'backbone.safetensors')
     r2 = pretrain_scores(*made[:4])
     card = dict(name='mirzai backbone', seed=seed, soils=len(losses)*BATCH, seconds=round(seconds),
-                threads=1, torch=torch.__version__, machine=platform.machine(), command=f'mirzai pretrain --seed {seed}',
+                threads=1, torch=torch.__version__, machine=platform.machine(),
+                command=f'mirzai pretrain --seed {seed}',
                 saw=SAW, did_not_see=NOT_SEEN, answers_mean=mean.tolist(), answers_sd=sd.tolist(), r2=r2,
                 r2_mean=float(np.mean(list(r2.values()))), sha256=_sha(path))
     (Path(folder)/'backbone.json').write_text(json.dumps(card, indent=1)+'\n', encoding='utf-8')
@@ -171,11 +172,11 @@ def save_backbone(folder, # made if need be
 def _sha(path): return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 # %% ../nbs/07c_backbone.ipynb #bb000027
-SAW = ('Made-up mid-infrared spectra only: mixtures of ten components whose bands are moved, widened, raised and '
-       'left out from world to world, with eight strangers, on instruments with their own shift, resolution, '
+SAW = ('Made-up mid-infrared spectra only: mixtures of ten components whose bands are moved, widened, '
+       'raised and left out from world to world, with eight strangers, on instruments with their own shift, resolution, '
        'gain, baseline, noise, carbon dioxide and range.')
-NOT_SEEN = ('A real spectrum; a real soil; a laboratory value of any kind; near-infrared; spectra that do not '
-            'reach from 760 to 3790 cm-1. Its own fourteen answers are about made-up soils: do not use them.')
+NOT_SEEN = ('A real spectrum; a real soil; a laboratory value of any kind; near-infrared; spectra that do '
+            'not reach from 760 to 3790 cm-1. Its own fourteen answers are about made-up soils: do not use them.')
 
 # %% ../nbs/07c_backbone.ipynb #bb000028
 class Backbone:
@@ -246,7 +247,7 @@ class FineCNN(KexCNN):
         n = self(torch.zeros(2, 1, len(WORLD_GRID))).numel()//2
         for l in (nn.Flatten(), Scale(n), nn.Dropout(dropout), nn.Linear(n, 1)): self.append(l)
 
-    def forward(self, x, upto=None): # upto=-1: the fourth stage's channels, averaged along the spectrum (n, 128)
+    def forward(self, x, upto=None): # upto=-1: the fourth stage's channels, averaged, (n, 128)
         return super().forward(x, 4*STAGES[0]).mean((2, 3)) if upto==-1 else super().forward(x, upto)
 
 # %% ../nbs/07c_backbone.ipynb #bb000045

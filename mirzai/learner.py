@@ -53,8 +53,8 @@ def by_depth(net)->list: # parameters: stages one and two, three, four, the last
 # %% ../nbs/09_learner.ipynb #3a0c1e03
 def _fine_learner(dls, p, dropout, wd, cbs):
     if p!=len(WORLD_GRID):
-        raise MirzaiError(f'cnn_learner: batches of {p} points, but the backbone sees {len(WORLD_GRID)}: prepare '
-                          f'them with load_backbone().look(wavenumbers)')
+        raise MirzaiError(f'cnn_learner: batches of {p} points, but the backbone sees {len(WORLD_GRID)}: '
+                          f'prepare them with load_backbone().look(wavenumbers)')
     learn = Learner(dls, load_backbone().fine(dropout), loss_func=MSELossFlat(), wd=wd, splitter=by_depth,
                     cbs=[KeepStats(), *(cbs if isinstance(cbs, (list, tuple)) else [cbs] if cbs else [])])
     learn.freeze()
@@ -192,7 +192,8 @@ class CNNRegressor(NetRegressor):
     def _recipe(self, n):
         changes,name = dict(nets=self.nets, epochs=self.epochs, lr=self.lr), self.recipe
         if self.pretrained and name not in (None, 'transfer'):
-            raise MirzaiError(f'CNNRegressor: recipe {name!r} starts from nothing: leave out pretrained or recipe')
+            raise MirzaiError(f'CNNRegressor: recipe {name!r} starts from nothing: leave out pretrained or '
+                              f'recipe')
         if self.pretrained: name = 'transfer'
         if name is None: return recipe_for(n, **changes)
         if name not in RECIPES:
@@ -224,7 +225,8 @@ def _look(self:CNNRegressor, X, r)->Preprocess:
         pre = Preprocess(X.shape[1], r['deriv'], r['window'], r['pool'])
         return pre.learn(torch.from_numpy(X)[:, None])
     if self.wavenumbers_ is None:
-        raise MirzaiError('CNNRegressor: pretrained needs to know the wavenumbers: give a library, or wavenumbers=')
+        raise MirzaiError('CNNRegressor: pretrained needs to know the wavenumbers: give a library, or '
+                          'wavenumbers=')
     return load_backbone().look(self.wavenumbers_)
 
 # %% ../nbs/09_learner.ipynb #55464a23

@@ -6,7 +6,6 @@
 __all__ = ['TransferGPR']
 
 # %% ../nbs/09e_transfer.ipynb #tr000004
-import numpy as np
 from fastcore.basics import patch
 from .library import MirzaiError
 from .gpr import GPR, views
@@ -22,6 +21,7 @@ class TransferGPR(GPR):
 @patch
 def _fit(self:TransferGPR, X, t, valid):
     if self.wavenumbers_ is None:
-        raise MirzaiError('TransferGPR: the backbone needs to know the wavenumbers: give a library, or wavenumbers=')
+        raise MirzaiError('TransferGPR: the backbone needs to know the wavenumbers: give a library, or '
+                          'wavenumbers=')
     check_range(self.wavenumbers_, 'TransferGPR')
     GPR._fit(self, X, t, valid)
