@@ -34,7 +34,7 @@ SEES = {'stage 4': (False, (0,), 'shipped'), 'stage 5': (False, (1,), 'shipped')
 # --- worlds: 100,000 soils each
 WORLDS = {'one world': dict(move=0., width=0., height=0., missing=0., strangers=0), 'worlds half as far': dict(move=10., width=.25, height=.5, missing=.12, strangers=4),
           'worlds as shipped': {}, 'worlds twice as far': dict(move=40., width=.8, height=1.5, missing=.4, strangers=12),
-          'as shipped, 128 soils a world': dict(a_world=128)}
+          'as shipped, 128 soils a world': dict(a_world=128), 'as shipped, another seed': dict(seed=1)}
 
 def hooks(kind, seed):
     "Patches of the package for one fit"
@@ -167,11 +167,11 @@ def world(folder, how):
     "A backbone of 100,000 soils of other worlds, made once"
     from mirzai import backbone, worlds
     path, each = Path(folder), how.get('a_world', worlds.A_WORLD)
-    how = {k: v for k,v in how.items() if k!='a_world'}
+    seed, how = how.get('seed', 0), {k: v for k,v in how.items() if k not in ('a_world', 'seed')}
     if not (path/'backbone.json').exists():
         plain, start = backbone.soils, time.perf_counter()
-        with patch.object(backbone, 'soils', lambda seed, i=0: plain(seed, i, how=worlds.WORLD|how)), patch.object(worlds, 'A_WORLD', each):
-            backbone.save_backbone(path, backbone.pretrain(100_000), 0, time.perf_counter()-start)
+        with patch.object(backbone, 'soils', lambda s, i=0: plain(s, i, how=worlds.WORLD|how)), patch.object(worlds, 'A_WORLD', each):
+            backbone.save_backbone(path, backbone.pretrain(100_000, seed), seed, time.perf_counter()-start)
     return backbone.load_backbone(path)
 
 def fit(lib, task):

@@ -443,7 +443,7 @@ def plot_scores(self:Results, metric:str='r2', ax=None):
     "One dot a split, one line a split joining the models: the spread, and who wins on the same split"
     s = self.largest(self.select()).pivot(index='seed', columns='model', values=metric)
     s = s[[m for m in ALL_MODELS if m in s]]
-    if ax is None: ax = panels(figsize=(max(3.5, 1.1*s.shape[1]), 2.8))
+    if ax is None: ax = panels(figsize=(3.5 if s.shape[1]<4 else 1.4*s.shape[1], 2.8))
     ax.plot(range(s.shape[1]), s.T.to_numpy(), color='.8', lw=.8, zorder=0)
     for i,m in enumerate(s):
         ax.scatter([i]*len(s), s[m], s=14, color=model_colors[m])
