@@ -227,6 +227,7 @@ def main(part, out, jobs, repeats, names):
         store.gather()
     folders = [Path(out)/part/lib.name.replace(' ', '-') for lib,_ in jobs_of]
     p = pd.concat([pd.read_parquet(f/'predictions.parquet') for f in folders])
+    p = p[p.groupby(['set', 'target', 'name', 'size', 'repeat']).fold.transform('nunique')==10]     # a set that lacks a fold is no score yet
     p.astype({c: 'category' for c in ('set', 'target', 'name', 'id')}|{c: 'float32' for c in ('observed', 'predicted')}|{c: 'int16' for c in ('repeat', 'fold', 'size', 'n')}
              ).to_parquet(Path(out)/f'transfer_{part}.parquet', index=False, compression='zstd')
     r2 = lambda t: 1-((t.observed-t.predicted)**2).sum()/((t.observed-t.observed.mean())**2).sum()

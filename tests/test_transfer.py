@@ -102,3 +102,9 @@ def test_changed_weights_are_refused(tmp_path):
     for f in ('backbone.json', 'backbone.safetensors'): shutil.copy(Path(backbone.__file__).with_name(f), tmp_path/f)
     raw = bytearray((tmp_path/'backbone.safetensors').read_bytes()); raw[-1] ^= 1; (tmp_path/'backbone.safetensors').write_bytes(raw)
     with pytest.raises(MirzaiError, match='not the file that its card describes'): backbone.load_backbone(tmp_path)
+
+def test_the_same_seed_gives_the_same_backbone():
+    import torch
+    from mirzai.backbone import pretrain
+    a, b, c = (pretrain(512, s)[0].state_dict() for s in (0, 0, 1))
+    assert all(torch.equal(a[k], b[k]) for k in a) and not torch.equal(a['0.weight'], c['0.weight'])
