@@ -60,8 +60,11 @@ def in_range(wavenumbers)->bool: # False also for None: a grid that nobody told
 # %% ../nbs/07c_backbone.ipynb #bb000010
 class Look(Preprocess):
     "What the backbone sees: (n, 1, p) absorbance on any grid to (n, 1, 1701)"
-    def __init__(self, wavenumbers=WORLD_GRID): # (p,) cm⁻¹, rising
+    def __init__(self,
+        wavenumbers=None # (p,) cm⁻¹, rising; default: `WORLD_GRID`
+    ):
         super().__init__(len(WORLD_GRID), deriv=1, window=21)
+        if wavenumbers is None: wavenumbers = WORLD_GRID
         check_range(wavenumbers)
         self.same = np.array_equal(wavenumbers, WORLD_GRID)
         i,weights = neighbours_of(wavenumbers, WORLD_GRID)
@@ -187,7 +190,9 @@ class Backbone:
         self.net.load_state_dict({k[4:]: v for k,v in arrays.items() if k.startswith('net.')})
         self.net.requires_grad_(False)
 
-    def look(self, wavenumbers)->Look: # (p,) cm⁻¹, rising
+    def look(self,
+             wavenumbers # (p,) cm⁻¹, rising
+            )->Look:
         "What turns spectra on this grid into what the network sees"
         l = Look(wavenumbers)
         l.mean.copy_(self.mean); l.sd.copy_(self.sd)

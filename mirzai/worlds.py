@@ -33,11 +33,11 @@ def _bands(rng, how): # lists of (centres, widths, heights)
 
 # %% ../nbs/02b_worlds.ipynb #w2b00010
 def random_world(rng, # NumPy generator
-                 wavenumbers=WORLD_GRID, # (p,) cm⁻¹
+                 wavenumbers=None, # (p,) cm⁻¹; default: `WORLD_GRID`
                  how:dict=WORLD # how far it may be from `BANDS`
                 )->np.ndarray: # (10 + strangers, p) float32, absorbance per unit of mass fraction
     "The components of a world that is like ours only in kind"
-    x,out = np.asarray(wavenumbers, dtype=np.float32), []
+    x,out = np.asarray(WORLD_GRID if wavenumbers is None else wavenumbers, dtype=np.float32), []
     bands,blur = _bands(rng, how), 16*(np.exp(abs(rng.normal(0, how['blur'])))-1)     # cm⁻¹
     for c,w,h in bands:
         z = (x-c[:, None].astype(np.float32))/np.hypot(w, blur)[:, None].astype(np.float32)
