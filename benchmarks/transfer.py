@@ -19,7 +19,7 @@ from unittest.mock import patch
 MAIN = 'plsr gpr cnn gpr-transfer cnn-transfer features'.split()   # features: a Gaussian process on the backbone's features alone
 SIZES = (50, 100, 200, 300)
 
-# --- ways to teach the network: what differs from the recipe `transfer`, or a hook in HOOKS
+# --- ways to teach the network: what differs from the recipe `transfer`, or one of `hooks`
 FINE = {'as it is': {}, 'frozen: ridge on the features': dict(hook='frozen'), 'last layer from random weights': dict(hook='random_head'),
         'statistics of the batches': dict(hook='batch_statistics'), 'all five stages and the 20 neurons': dict(hook='whole'),
         'one rate for all layers': dict(hook='one_rate'), 'gradual unfreezing': dict(hook='gradual'), 'snapshots of the last epochs': dict(hook='snapshots'),
@@ -36,7 +36,7 @@ WORLDS = {'one world': dict(move=0., width=0., height=0., missing=0., strangers=
           'worlds as shipped': {}, 'worlds twice as far': dict(move=40., width=.8, height=1.5, missing=.4, strangers=12),
           'as shipped, 128 soils a world': dict(a_world=128), 'as shipped, another seed': dict(seed=1)}
 
-def hooks(kind, seed):
+def hooks(kind):
     "Patches of the package for one fit"
     from fastai.basics import Callback, Learner
     from mirzai import backbone, learner
@@ -70,7 +70,7 @@ def fine(train, test, seed, hook=None, nets=1, **changes):
         def after_epoch(self):
             if self.epoch>=self.n_epoch-5: kept.append(copy.deepcopy(self.learn.model).eval())
     with ExitStack() as stack:
-        for p in hooks(hook, seed): stack.enter_context(p)
+        for p in hooks(hook): stack.enter_context(p)
         stack.enter_context(patch.dict(learner.RECIPES, transfer=recipe))
         if hook=='snapshots':
             plain = Learner.fit_one_cycle

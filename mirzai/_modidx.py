@@ -91,7 +91,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'mirzai.backbone.Look': ('backbone.html#look', 'mirzai/backbone.py'),
                                  'mirzai.backbone.Look.__init__': ('backbone.html#look.__init__', 'mirzai/backbone.py'),
                                  'mirzai.backbone.Look.after_snv': ('backbone.html#look.after_snv', 'mirzai/backbone.py'),
-                                 'mirzai.backbone.Look.learn': ('backbone.html#look.learn', 'mirzai/backbone.py'),
                                  'mirzai.backbone.Look.on_grid': ('backbone.html#look.on_grid', 'mirzai/backbone.py'),
                                  'mirzai.backbone.Look.standard': ('backbone.html#look.standard', 'mirzai/backbone.py'),
                                  'mirzai.backbone.Scale': ('backbone.html#scale', 'mirzai/backbone.py'),

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from sklearn.linear_model import RidgeCV
 from .library import MirzaiError, Progress
 from .worlds import ASKED, BLOCK, HIGHEST, LOWEST, WORLD_GRID, soils
-from .network import KexCNN, Preprocess
+from .network import KexCNN, Preprocess, n_after
 from .fused import can_fuse, fused
 
 # %% ../nbs/07c_backbone.ipynb #bb000008
@@ -50,7 +50,8 @@ def check_range(wavenumbers, # (p,) cm⁻¹, rising
         raise MirzaiError(f'{name}: steps of more than {COARSEST:g} cm-1 are too coarse for the backbone: '
                           f'use pretrained=False')
 
-def in_range(wavenumbers)->bool: # False also for None: a grid that nobody told
+def in_range(wavenumbers # (p,) cm⁻¹, rising; None: nobody knows
+            )->bool: # False for None
     "Can the backbone read these spectra?"
     if wavenumbers is None or len(wavenumbers)<4: return False
     try: check_range(wavenumbers)
@@ -74,7 +75,6 @@ class Look(Preprocess):
 
     def on_grid(self, z): return z if self.same else (z[..., self.points]*self.weights).sum(-1)
     def after_snv(self, z): return self.standard(self.on_grid(z), self.have)
-    def learn(self, X): return self   # it has learnt from the worlds
 
 # %% ../nbs/07c_backbone.ipynb #bb000012
 @patch
@@ -184,7 +184,10 @@ NOT_SEEN = ('A real spectrum; a real soil; a laboratory value of any kind; near-
 # %% ../nbs/07c_backbone.ipynb #bb000028
 class Backbone:
     "The shipped weights: `net` (fourteen answers), `mean` and `sd` of what it looks at, `card`"
-    def __init__(self, arrays, card):
+    def __init__(self,
+        arrays:dict, # tensors of `backbone.safetensors`
+        card:dict # what `backbone.json` says
+    ):
         self.card,self.mean,self.sd = card,arrays['mean'],arrays['sd']
         self.net = KexCNN(len(WORLD_GRID), 0., len(ASKED)).eval()
         self.net.load_state_dict({k[4:]: v for k,v in arrays.items() if k.startswith('net.')})
@@ -226,8 +229,10 @@ def features(self:Backbone,
         last = F.conv2d(last, l.weight.unsqueeze(2), l.bias) if isinstance(l, nn.Conv1d) else l(last)
     return [mid.flatten(1), last.flatten(1)]
 
+# %% ../nbs/07c_backbone.ipynb #bb000050
 @patch
-def read(self:Backbone, X, # (n, p) absorbance
+def read(self:Backbone,
+         X, # (n, p) absorbance
          wavenumbers # (p,) cm⁻¹, rising
         )->list: # (n, 2560) and (n, 1536) float64
     "Features of spectra on any grid"
@@ -249,7 +254,7 @@ class FineCNN(KexCNN):
     def __init__(self, dropout:float=.2): # share of the features dropped in training
         super().__init__(len(WORLD_GRID))
         del self[4*STAGES[0]:]
-        n = self(torch.zeros(2, 1, len(WORLD_GRID))).numel()//2
+        n = 128*n_after(len(WORLD_GRID), STAGES[0])
         for l in (nn.Flatten(), Scale(n), nn.Dropout(dropout), nn.Linear(n, 1)): self.append(l)
 
     def forward(self, x, upto=None): # upto=-1: the fourth stage's channels, averaged, (n, 128)

@@ -18,10 +18,11 @@ from .transforms import SavitzkyGolay, SpectralRegressor
 # %% ../nbs/07_network.ipynb #3e3903c1
 LEAST = 485   # fewest wavenumbers that survive five stages
 
-def n_after(n:int # points in
-           )->int: # points after five stages of [convolution 3, average 3]
-    "How many points are left of a spectrum after the five stages"
-    for _ in range(5): n = (n-2)//3
+def n_after(n:int, # points in
+            stages:int=5 # of [convolution 3, average 3]
+           )->int: # points out
+    "How many points are left of a spectrum after so many stages"
+    for _ in range(stages): n = (n-2)//3
     return n
 
 # %% ../nbs/07_network.ipynb #5d1bdeae

@@ -50,6 +50,7 @@ SHIFT = 2.5   # sd of the displacement of the axis, cm⁻¹
 WIDER = dict(coarse=(.2, 1.5), gain=(0, .25), mirror=(np.log(.3), 1.), slope=(0, .12), curve=(0, .09),
              hump=(0, .4), level=(0, .5), co2=(0, .03), noise=(np.log(.0015), .8))
 
+# %% ../nbs/02b_worlds.ipynb #w2b00031
 def displaced(A, # (n, p) on an even grid
               by # (n,) points to the left, fractions allowed
              )->np.ndarray: # (n, p)
