@@ -92,7 +92,7 @@ def _deeper(model): # what the backbone adds
     from mirzai.backbone import load_backbone
     backbone = load_backbone()
     look = backbone.look(model.wavenumbers_)
-    return lambda z: [v.double() for v in backbone.features(look.after_snv(z.float()))]
+    return lambda z: [v.double() for v in backbone.net.stages(look.after_snv(z.float()))]
 
 # %% ../nbs/11_attribution.ipynb #abf9e46a
 def _mean(functions): return lambda z: sum(f(z).double() for f in functions)/len(functions)
@@ -159,8 +159,8 @@ def _captum(method, model, z, b, through, steps, seed):
     import captum.attr as c, torch
     f = differentiable(model, through)
     if method=='deeplift':
-        if not hasattr(model, 'net_'):
-            raise MirzaiError("attribute: 'deeplift' needs a network: use method='shap'")
+        if not hasattr(model, 'net_') or hasattr(model.net_.nets[0], 'kernel'):
+            raise MirzaiError("attribute: 'deeplift' needs a network without a kernel: use method='shap'")
         f = _Module(model.net_, through)
     b,one = torch.from_numpy(b)[:, None], torch.from_numpy(b.mean(0))[None, None]
     torch.manual_seed(seed)

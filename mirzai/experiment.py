@@ -55,7 +55,7 @@ def kfold_splits(n:int, # samples
     most,what = len(np.unique(codes)), 'samples' if groups is None else 'groups'
     if not 2<=folds<=most: raise MirzaiError(f'{folds} folds of {most} {what}: give 2 to {most}')
     cut = (KFold if groups is None else GroupKFold)(folds, shuffle=True, random_state=seed)
-    return [Split(a, none, b) for a,b in cut.split(codes, groups=codes)]
+    return [Split(a, none, b) for a,b in cut.split(codes, groups=None if groups is None else codes)]
 
 # %% ../nbs/10_experiment.ipynb #c3edaa45
 def grouped_split(groups, # (n,) the profile of each sample; missing: a group of its own

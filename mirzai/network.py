@@ -51,10 +51,20 @@ class KexCNN(nn.Sequential):
                          nn.BatchNorm1d(20), nn.LeakyReLU(.1), nn.Linear(20, outputs))
 
     def forward(self, x, upto=None): # upto=-1: what the last layer sees, (n, 20)
-        x = x.as_subclass(torch.Tensor).unsqueeze(2).to(memory_format=torch.channels_last)
-        for l in list(self)[:upto]:
-            x = F.conv2d(x, l.weight.unsqueeze(2), l.bias) if isinstance(l, nn.Conv1d) else l(x)
+        for x in self.layers(x, upto): pass
         return x
+
+# %% ../nbs/07_network.ipynb #d9f275b7
+@patch
+def layers(self:KexCNN,
+           x, # (n, 1, p) spectra
+           upto=None # layers; default: all
+          ): # generator
+    "What comes out of each layer in turn"
+    x = x.as_subclass(torch.Tensor).unsqueeze(2).to(memory_format=torch.channels_last)
+    for l in list(self)[:upto]:
+        x = F.conv2d(x, l.weight.unsqueeze(2), l.bias) if isinstance(l, nn.Conv1d) else l(x)
+        yield x
 
 # %% ../nbs/07_network.ipynb #84fa6b73
 def paper_init(net:nn.Module)->nn.Module: # the same network

@@ -69,6 +69,7 @@ def _pack_cnn(m):
     pre = m.net_.pre
     settings = dict(deriv=pre.deriv, window=len(pre.sg), pool=pre.pool, nets=len(m.net_.nets),
                     **_backbone(hasattr(pre, 'have')))
+    if hasattr(m.net_.nets[0], 'soils'): settings['kernel'] = True
     net = {k: v.numpy() for k,v in m.net_.state_dict().items()}
     return dict(latent=m.latent_, whiten=m.whiten_) | _under('net', net), settings
 
@@ -112,11 +113,15 @@ def _unpack_cnn(arrays, s, wavenumbers, meta):
     from mirzai.network import KexCNN, Preprocess, SpectralNet, NetRegressor
     m,p = NetRegressor(),len(wavenumbers)
     if 'backbone' in s:   # all its weights are in the folder, whatever backbone they started from
-        from mirzai.backbone import FineCNN, Look
-        pre,net = Look(wavenumbers), FineCNN
+        from mirzai.backbone import FineCNN, KernelCNN, Look
+        pre = Look(wavenumbers)
+        net = lambda: KernelCNN(len(arrays['net/nets.0.alpha'])) if 'kernel' in s else FineCNN()
     else: pre,net = Preprocess(p, s['deriv'], s['window'], s['pool']), lambda: KexCNN(p//s['pool'])
+    if f'net/nets.{s["nets"]-1}.0.weight' not in arrays: raise ValueError('networks')
     m.net_,m.pipeline_ = SpectralNet(pre, [net() for _ in range(s['nets'])]).eval(), None
     m.net_.load_state_dict({k: torch.from_numpy(v.copy()) for k,v in _part('net', arrays).items()})
+    for n in m.net_.nets:
+        if 'kernel' in s: n.remember()
     m.latent_,m.whiten_ = arrays['latent'], arrays['whiten']
     return m
 
@@ -181,7 +186,8 @@ def _gpr_words(s):
 
 def _cnn_words(s):
     if 'backbone' in s:
-        return (f'{s["nets"]} convolutional network(s), four stages, pretrained on made-up spectra (backbone '
+        last = 'four stages' if 'kernel' not in s else 'five stages and a Gaussian process as last layer'
+        return (f'{s["nets"]} convolutional network(s), {last}, pretrained on made-up spectra (backbone '
                 f'{s["backbone"][:8]})', 'SNV, derivative 1 over 21 points, standardised as in pretraining')
     first = f', derivative {s["deriv"]} over {s["window"]} points'*(s['deriv']>0)
     return (f'{s["nets"]} convolutional network(s), five stages', f'SNV{first}'

@@ -82,7 +82,8 @@ def score_section(res:Results, figures:dict): # how good, and how sure
                  'spectra averaged over pairs of wavenumbers.')
     if n.model.str.endswith('-transfer').any():
         text += (' TRANSFER: with a network that was trained on made-up spectra before it saw the first soil; '
-                 'the Gaussian process uses it as it is, the CNN teaches it further.')
+                 'the Gaussian process sees two of its stages beside the derivatives, the CNN is the network itself '
+                 'with a Gaussian process as its last layer.')
     return Section(H2('How good are the predictions?'), P(text), html_table(res.table('test')),
                    embed(figures['scores'], 'R² of each test set. A dot is a split, a grey line joins the '
                                             'models on the same split, a black bar is the mean.'),

@@ -12,9 +12,10 @@ def kept(sample): return sample.select('kex')
 def models(kept):
     from mirzai.learner import CNNRegressor
     from mirzai.transfer import TransferGPR
-    return {'gpr-transfer': TransferGPR().fit(kept[:120]), 'cnn-transfer': CNNRegressor(pretrained=True, nets=2, epochs=2).fit(kept[:120])}
+    return {'gpr-transfer': TransferGPR().fit(kept[:120]), 'cnn-transfer': CNNRegressor(pretrained=True).fit(kept[:120]),
+            'fine-tuned': CNNRegressor('fine-tune', pretrained=True, nets=2, epochs=2).fit(kept[:120])}
 
-@pytest.mark.parametrize('name', ['gpr-transfer', 'cnn-transfer'])
+@pytest.mark.parametrize('name', ['gpr-transfer', 'cnn-transfer', 'fine-tuned'])
 def test_saved_model_predicts_the_same_in_another_process(models, kept, tmp_path, name):
     from mirzai.predictor import save_model
     m = models[name]
@@ -35,7 +36,7 @@ def test_a_model_of_another_backbone_is_refused(models, kept, tmp_path, monkeypa
     predictor.save_model(models['gpr-transfer'], tmp_path/'m', kept[:120])
     with pytest.raises(MirzaiError, match='needs backbone 00000000'): predictor.Predictor.load(tmp_path/'m')
 
-@pytest.mark.parametrize('name', ['gpr-transfer', 'cnn-transfer'])
+@pytest.mark.parametrize('name', ['gpr-transfer', 'cnn-transfer', 'fine-tuned'])
 def test_explained_as_it_predicts(models, kept, name):
     import torch
     from mirzai.attribution import attribute, differentiable
@@ -61,18 +62,18 @@ def test_where_the_backbone_cannot_work(kept):
     assert default_models(cut(200, None))==['plsr', 'gpr', 'cnn']
     with pytest.raises(MirzaiError, match='the backbone needs 760 to 3790'): CNNRegressor(pretrained=True).fit(cut(200, None))
     with pytest.raises(MirzaiError, match='needs to know the wavenumbers'): CNNRegressor(pretrained=True).fit(kept.spectra[:60], kept.y()[:60])
-    with pytest.raises(MirzaiError, match='leave out pretrained or recipe'): CNNRegressor('large', pretrained=True).fit(kept[:60])
+    with pytest.raises(MirzaiError, match='no use for recipe, nets'): CNNRegressor('large', nets=2, pretrained=True).fit(kept[:60])
 
 def test_another_instrument_with_other_ends():
     from mirzai.learner import CNNRegressor
     from mirzai.transfer import TransferGPR
     lib = load_limesoda('O.32')
-    for m in (TransferGPR('clay'), CNNRegressor(target='clay', pretrained=True, nets=1, epochs=2)):
+    for m in (TransferGPR('clay'), CNNRegressor(target='clay', pretrained=True), CNNRegressor('fine-tune', target='clay', pretrained=True, nets=1, epochs=2)):
         assert np.isfinite(m.fit(lib[:24]).predict(lib[24:])).all()
 
 def test_same_seed_same_network(kept):
     from mirzai.learner import CNNRegressor
-    a, b = (CNNRegressor(pretrained=True, nets=1, epochs=1, seed=3).fit(kept[:64]).predict_scale(kept[64:80]) for _ in range(2))
+    a, b = (CNNRegressor('fine-tune', pretrained=True, nets=1, epochs=1, seed=3).fit(kept[:64]).predict_scale(kept[64:80]) for _ in range(2))
     assert (a==b).all()
 
 def test_frozen_learner_moves_its_last_layer_only(kept):
@@ -108,3 +109,74 @@ def test_the_same_seed_gives_the_same_backbone():
     from mirzai.backbone import pretrain
     a, b, c = (pretrain(512, s)[0].state_dict() for s in (0, 0, 1))
     assert all(torch.equal(a[k], b[k]) for k in a) and not torch.equal(a['0.weight'], c['0.weight'])
+
+def test_a_kernel_is_the_gaussian_process_on_the_same_features(models, kept):
+    "The network's last layer and scikit-learn's process, given the same kernels, agree"
+    import torch
+    from sklearn.gaussian_process.kernels import RationalQuadratic, ConstantKernel
+    m, train, new = models['cnn-transfer'], kept[:120], kept[300:320]
+    net, pre = m.net_.nets[0], m.net_.pre
+    with torch.no_grad(): A, B = (net.stages(pre(torch.from_numpy(x.spectra)[:, None]), (2, 3, 4, 5)) for x in (train, new))
+    theta = net.theta.double().exp().numpy()
+    def gram(P, Q):
+        K = 0
+        for i,(p,q,a) in enumerate(zip(P, Q, A)):
+            mean, sd = a.mean(0), a.std(0, correction=0)
+            s, l, alpha = theta[3*i:3*i+3]
+            K = K+(ConstantKernel(s)*RationalQuadratic(l, alpha))(((p-mean)/sd).double().numpy(), ((q-mean)/sd).double().numpy())
+        return K
+    t = np.log10(train.y()); mean, sd = t.mean(), t.std()
+    told = gram(B, A)@np.linalg.solve(gram(A, A)+theta[-1]*np.eye(120), (t-mean)/sd)*sd+mean
+    assert np.allclose(m.predict_scale(new), told, atol=1e-3)
+
+def test_a_kernel_that_knows_nothing(models, kept):
+    from mirzai.verdicts import randomised
+    m, x = models['cnn-transfer'], kept[120:320]
+    r = lambda m: abs(np.corrcoef(m.predict_scale(x), np.log10(x.y()))[0, 1])
+    blank = [randomised(m, s) for s in range(6)]
+    assert all(b.predict_scale(x).std()>0 for b in blank)
+    assert r(m)>.65 and np.median([r(b) for b in blank])<r(m)-.2
+
+def test_spectra_with_other_ends_are_saved_as_they_were_fitted(kept, tmp_path):
+    "Where nothing was measured, features are the same for all and must not count"
+    from mirzai.learner import CNNRegressor
+    from mirzai.predictor import Predictor, save_model
+    cut = SpectralLibrary(kept.spectra[:160, 80:1596], kept.wavenumbers[80:1596], kept.properties[:160])
+    m = CNNRegressor(pretrained=True).fit(cut[:120])
+    save_model(m, tmp_path/'m', cut[:120])
+    assert np.allclose(Predictor.load(tmp_path/'m').model.predict_scale(cut[120:]), m.predict_scale(cut[120:]), atol=1e-5)
+
+def test_a_kernel_loaded_is_explained_or_refused(models, kept, tmp_path):
+    import torch
+    from mirzai.attribution import attribute
+    from mirzai.predictor import Predictor, save_model
+    save_model(models['cnn-transfer'], tmp_path/'m', kept[:120])
+    m = Predictor.load(tmp_path/'m').model
+    assert attribute(m, kept[300:302], kept[:30], quiet=True).completeness_error()<.2
+    with pytest.raises(MirzaiError, match='without a kernel'): attribute(m, kept[300:302], kept[:30], method='deeplift', quiet=True)
+    with torch.inference_mode(): m.net_.nets[0].remember()
+    assert np.isfinite(attribute(m, kept[300:301], kept[:30], quiet=True).values).all()
+
+def test_a_state_loaded_into_a_kernel_is_the_one_that_predicts(models, kept):
+    import copy
+    from mirzai.learner import CNNRegressor
+    other, m = CNNRegressor(pretrained=True).fit(kept[120:240]), copy.deepcopy(models['cnn-transfer'])
+    m.net_.load_state_dict(other.net_.state_dict())
+    assert np.allclose(m.predict_scale(kept[300:310]), other.predict_scale(kept[300:310]), atol=1e-5)
+
+@pytest.mark.parametrize('change', [dict(kernel=10**18), dict(nets=10**6), dict(nets='2')])
+def test_settings_that_lie_are_refused_at_once(models, kept, tmp_path, change):
+    from mirzai.predictor import Predictor, fingerprint, save_model
+    save_model(models['fine-tuned' if 'nets' in change else 'cnn-transfer'], tmp_path/'m', kept[:120])
+    meta = json.loads((tmp_path/'m'/'model.json').read_text()); meta['settings'] |= change
+    meta['sha256'] = fingerprint(meta, (tmp_path/'m'/'weights.safetensors').read_bytes())
+    (tmp_path/'m'/'model.json').write_text(json.dumps(meta))
+    if 'kernel' in change: Predictor.load(tmp_path/'m')     # the arrays say how many soils, nothing else does
+    else:
+        with pytest.raises(MirzaiError, match='do not fit together'): Predictor.load(tmp_path/'m')
+
+def test_more_soils_than_a_kernel_takes(kept, monkeypatch):
+    from mirzai import learner
+    monkeypatch.setattr(learner, 'AT_MOST', 60)
+    with pytest.warns(UserWarning, match='60 of 100 samples used'): m = learner.CNNRegressor(pretrained=True).fit(kept[:100])
+    assert len(m.net_.nets[0].alpha)==60
