@@ -90,6 +90,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'mirzai.backbone.FineCNN.forward': ('backbone.html#finecnn.forward', 'mirzai/backbone.py'),
                                  'mirzai.backbone.KernelCNN': ('backbone.html#kernelcnn', 'mirzai/backbone.py'),
                                  'mirzai.backbone.KernelCNN.__init__': ('backbone.html#kernelcnn.__init__', 'mirzai/backbone.py'),
+                                 'mirzai.backbone.KernelCNN._apply': ('backbone.html#kernelcnn._apply', 'mirzai/backbone.py'),
                                  'mirzai.backbone.KernelCNN._load_from_state_dict': ( 'backbone.html#kernelcnn._load_from_state_dict',
                                                                                       'mirzai/backbone.py'),
                                  'mirzai.backbone.KernelCNN.forward': ('backbone.html#kernelcnn.forward', 'mirzai/backbone.py'),

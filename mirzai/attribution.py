@@ -108,7 +108,7 @@ def differentiable(model, # a fitted `PLSR`, `GPR`, `CNNRegressor` or `Ensemble`
         raise MirzaiError('attribute: PLSR(preprocess=None) has no SNV spectrum to explain')
     if isinstance(model, PLSR): f = _linear(model)
     elif isinstance(model, GPR): f = _kernels(model)
-    elif hasattr(model, 'net_'): f = model.net_.folded().after_snv
+    elif hasattr(model, 'net_'): f = model.net_.folded().float().after_snv
     elif isinstance(model, Ensemble): f = _mean([differentiable(m) for m in model.models_])
     else:
         raise MirzaiError(f'attribute: {type(model).__name__} cannot be explained here: use PLSR, GPR, '

@@ -259,6 +259,9 @@ class KernelCNN(KexCNN):
         return (self.kernel(self.stages(x, STAGES))@self.alpha[:, None]).float()
 
     def _load_from_state_dict(self, *args): super()._load_from_state_dict(*args); self.seen = None
+    def _apply(self, f, *args): # float(), to(device), ...: the features go along
+        if self.seen: self.seen = _Shared(tuple(map(f, s)) for s in self.seen)
+        return super()._apply(f, *args)
     def reset_parameters(self): # knows nothing: weights shuffled, features to be computed anew
         self.alpha.copy_(self.alpha[torch.randperm(len(self.alpha))]); self.seen = None
 
@@ -276,7 +279,8 @@ def remember(self:KernelCNN):
     V = [torch.cat(v).double() for v in zip(*(self.stages(z, STAGES) for z in self.soils.split(256)))]
     means,spreads = [v.mean(0) for v in V], [v.std(0, correction=0) for v in V]
     spreads = [torch.where(s<FLAT, 1., s) for s in spreads]
-    self.seen = _Shared(((v-m)/s, m, s) for v,m,s in zip(V, means, spreads))
+    same = lambda *parts: tuple(x.to(self.theta.dtype) for x in parts)
+    self.seen = _Shared(same((v-m)/s, m, s) for v,m,s in zip(V, means, spreads))
 
 @patch
 def kernel(self:KernelCNN, V)->torch.Tensor: # (m, n)
@@ -284,7 +288,7 @@ def kernel(self:KernelCNN, V)->torch.Tensor: # (m, n)
     if self.seen is None: self.remember()
     K = 0
     for v,(known,m,sd),(s,l,a) in zip(V, self.seen, self.theta[:-1].exp().split(3)):
-        K = K+s*(1+_squared((v.double()-m)/sd, known)/(2*a*l*l))**-a
+        K = K+s*(1+_squared((v.to(m.dtype)-m)/sd, known)/(2*a*l*l))**-a
     return K
 
 def _squared(a, b): # (m, d) and (n, d) tensors; (m, n) squared distances

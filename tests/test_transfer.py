@@ -136,6 +136,8 @@ def test_a_kernel_that_knows_nothing(models, kept):
     blank = [randomised(m, s) for s in range(6)]
     assert all(b.predict_scale(x).std()>0 for b in blank)
     assert r(m)>.65 and np.median([r(b) for b in blank])<r(m)-.2
+    from mirzai.attribution import attribute
+    assert np.isfinite(attribute(blank[0], x[:2], kept[:20], quiet=True).values).all()
 
 def test_spectra_with_other_ends_are_saved_as_they_were_fitted(kept, tmp_path):
     "Where nothing was measured, features are the same for all and must not count"
