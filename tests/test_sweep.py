@@ -68,10 +68,10 @@ def test_two_processes_share_a_store(table, uninterrupted, tmp_path):
 @posix
 def test_control_c_ends_cleanly(table, tmp_path):
     out = tmp_path/'store'
-    p = start(table, out)
+    p = start(table, out, '--splits', '60')                # more than can be done before the signal arrives
     while p.poll() is None and not finished(out): time.sleep(.01)
     os.killpg(p.pid, signal.SIGINT)                        # as a terminal does: to all of its processes
-    _,err = p.communicate(timeout=20)
+    _,err = p.communicate(timeout=60)
     assert p.returncode==130 and 'mirzai: stopped' in err and 'Traceback' not in err, err
     time.sleep(1)
     assert not [q for q in Path('/proc').glob('[0-9]*/stat') if _group(q)==p.pid], 'a worker lives on'
