@@ -117,6 +117,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'mirzai.backbone._squared': ('backbone.html#_squared', 'mirzai/backbone.py'),
                                  'mirzai.backbone._start': ('backbone.html#_start', 'mirzai/backbone.py'),
                                  'mirzai.backbone._taken': ('backbone.html#_taken', 'mirzai/backbone.py'),
+                                 'mirzai.backbone.alike': ('backbone.html#alike', 'mirzai/backbone.py'),
                                  'mirzai.backbone.check_range': ('backbone.html#check_range', 'mirzai/backbone.py'),
                                  'mirzai.backbone.in_range': ('backbone.html#in_range', 'mirzai/backbone.py'),
                                  'mirzai.backbone.load_backbone': ('backbone.html#load_backbone', 'mirzai/backbone.py'),

@@ -72,19 +72,16 @@ def _linear(model:PLSR):
 # %% ../nbs/11_attribution.ipynb #b28c965a
 def _kernels(model:GPR):
     import torch
+    from mirzai.backbone import alike
     p,double = model.train_.shape[1], lambda a: torch.from_numpy(np.asarray(a, dtype=np.float64))
     # the filters as matrices
     M = [double(SavitzkyGolay(model.window_, k, k).fit_transform(np.eye(p))) for k in (1, 2)]
     deeper = _deeper(model) if model.uses_backbone else lambda z: []
-    parts = [(double(m), double(s), double(v), *np.exp(model.theta_[3*k:3*k+3]))
-             for k,(m,s,v) in enumerate(zip(model.center_, model.spread_, model.views_))]
-    alpha = double(model.alpha_)
+    seen = [tuple(map(double, known)) for known in zip(model.views_, model.center_, model.spread_)]
+    theta,alpha = double(model.theta_[:-1]), double(model.alpha_)
     def f(z):
-        flat,K = z.double().flatten(1), 0
-        for x,(m,sd,v,s,l,a) in zip([*(flat@m for m in M), *deeper(z)], parts):
-            x = (x-m)/sd
-            d2 = (x*x).sum(1, keepdim=True)+(v*v).sum(1)-2*x@v.T
-            K = K+s*(1+d2/(2*a*l*l))**-a
+        flat = z.double().flatten(1)
+        K = alike([*(flat@m for m in M), *deeper(z)], seen, theta)
         return (K@alpha*model.sd_+model.mean_)[:, None]
     return f
 

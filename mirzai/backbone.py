@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NEAR_EDGE', 'COARSEST', 'SEEN', 'BATCH', 'RATE', 'DECAY', 'SAW', 'NOT_SEEN', 'LAST', 'STAGES', 'FLAT', 'FEW',
            'PENALTIES', 'neighbours_of', 'check_range', 'in_range', 'Look', 'pretrain', 'pretrain_scores',
-           'save_backbone', 'Backbone', 'load_backbone', 'KernelCNN', 'Scale', 'FineCNN', 'ridge_head']
+           'save_backbone', 'Backbone', 'load_backbone', 'alike', 'KernelCNN', 'Scale', 'FineCNN', 'ridge_head']
 
 # %% ../nbs/07c_backbone.ipynb #bb000004
 import hashlib, json, platform, numpy as np, torch, torch.nn.functional as F
@@ -240,6 +240,20 @@ def read(self:Backbone,
     with torch.no_grad(): out = [self.net.stages(look(x)) for x in parts]
     return [torch.cat(k).double().numpy() for k in zip(*out)]
 
+# %% ../nbs/07c_backbone.ipynb #bb000059
+def _squared(a, b): # (m, d) and (n, d) tensors; (m, n) squared distances
+    return ((a*a).sum(1, keepdim=True)+(b*b).sum(1)-2*a@b.T).clamp_min(0)
+
+def alike(V, # features of new soils, an (m, d) tensor a view
+          seen, # of each view: known soils (n, d), standardised, and the (d,) mean and spread that did it
+          theta # log of (s, l, alpha) of each view
+         )->torch.Tensor: # (m, n)
+    "Rational quadratic kernels, one a view, added: `rq` for PyTorch"
+    K = 0
+    for v,(known,mean,sd),(s,l,a) in zip(V, seen, theta.exp().split(3)):
+        K = K+s*(1+_squared((v.to(mean.dtype)-mean)/sd, known)/(2*a*l*l))**-a
+    return K
+
 # %% ../nbs/07c_backbone.ipynb #bb000053
 STAGES = (2, 3, 4, 5)   # what the kernels compare
 FLAT = 1e-5             # spread below which a feature is the same for all: where nothing was measured
@@ -286,13 +300,7 @@ def remember(self:KernelCNN):
 def kernel(self:KernelCNN, V)->torch.Tensor: # (m, n)
     "How alike soils, given as features of each stage, and the training set are"
     if self.seen is None: self.remember()
-    K = 0
-    for v,(known,m,sd),(s,l,a) in zip(V, self.seen, self.theta[:-1].exp().split(3)):
-        K = K+s*(1+_squared((v.to(m.dtype)-m)/sd, known)/(2*a*l*l))**-a
-    return K
-
-def _squared(a, b): # (m, d) and (n, d) tensors; (m, n) squared distances
-    return ((a*a).sum(1, keepdim=True)+(b*b).sum(1)-2*a@b.T).clamp_min(0)
+    return alike(V, self.seen, self.theta[:-1])
 
 # %% ../nbs/07c_backbone.ipynb #bb000055
 FEW = 1000   # soils, most, by which the kernels are tuned

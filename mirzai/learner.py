@@ -284,4 +284,4 @@ def _thaw(self:CNNRegressor, learn, X, t):
 def _seen(self:CNNRegressor, X):
     "Spectra as the backbone sees them"
     pre = self.pre_.cpu()
-    with torch.no_grad(): return torch.cat([pre(x) for x in torch.from_numpy(X)[:, None].split(256)])
+    with torch.no_grad(): return torch.cat([pre(x) for x in torch.tensor(X)[:, None].split(256)])
