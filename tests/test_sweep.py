@@ -20,7 +20,8 @@ def table(sample, tmp_path_factory):
 
 def start(table, out, *more):
     return subprocess.Popen([Path(sys.executable).with_name('mirzai'), 'evaluate', str(table), *GRID, '--out', str(out), *more],
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+                            preexec_fn=os.name!='nt' and (lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) or None)    # a shell's background jobs ignore it
 
 @pytest.fixture(scope='module')
 def uninterrupted(table, tmp_path_factory):
