@@ -8,7 +8,7 @@ __all__ = ['PROPERTIES', 'plot_style', 'model_colors', 'MirzaiError', 'some', 'P
 
 # %% ../nbs/00_library.ipynb #cd84be96
 import numpy as np, pandas as pd
-import sys, threading, time
+import re, sys, threading, time
 from collections import Counter
 import matplotlib.pyplot as plt
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
@@ -59,22 +59,22 @@ class Progress:
 
 # %% ../nbs/00_library.ipynb #2721d60f
 PROPERTIES = pd.DataFrame([
-    # name,  label,                    unit,          log10, minimum kept
-    # twice the detection limit of 0.06, doi 10.1016/j.aiia.2022.10.001
-    ('kex',  'exchangeable potassium', 'cmol(+)/kg',  True,  0.12),
-    ('cec',  'cation exchange capacity','cmol(+)/kg', True,  None),
-    ('oc',   'organic carbon',         '%',           True,  None),
-    ('clay', 'clay',                   '%',           False, None),
-    ('ph',   'pH',                     '',            False, None)],
-    columns='name label unit log10 minimum'.split()).set_index('name')
+    # name,  label,                    unit,          log10, floor, detection limit: doi 10.1016/j.aiia.2022.10.001
+    ('kex',  'exchangeable potassium', 'cmol(+)/kg',  True,  0.12, 0.06),
+    ('cec',  'cation exchange capacity','cmol(+)/kg', True,  None, None),
+    ('oc',   'organic carbon',         '%',           True,  None, None),
+    ('clay', 'clay',                   '%',           False, None, None),
+    ('ph',   'pH',                     '',            False, None, None)],
+    columns='name label unit log10 minimum detection'.split()).set_index('name')
 
 # %% ../nbs/00_library.ipynb #ef3a4da0
 def property_info(name:str # property column, such as `kex`
-                 )->dict: # `label`, `unit`, `log10`, `minimum` (`None`: no floor)
+                 )->dict: # `label`, `unit`, `log10`, `minimum` and `detection` (`None`: there is none)
     "What is known about a property; a stranger is taken as it comes"
-    if name not in PROPERTIES.index: return dict(label=name, unit='', log10=False, minimum=None)
+    if name not in PROPERTIES.index:
+        return dict(label=name, unit='', log10=False, minimum=None, detection=None)
     d = PROPERTIES.loc[name].to_dict()
-    return d | dict(minimum=None if pd.isna(d['minimum']) else d['minimum'])
+    return d | {k: None if pd.isna(d[k]) else d[k] for k in ('minimum', 'detection')}
 
 # %% ../nbs/00_library.ipynb #14a7fdf7
 class SpectralLibrary:
@@ -214,17 +214,74 @@ def ids(self:SpectralLibrary): return self.properties.index.to_numpy()
 @patch
 def y(self:SpectralLibrary,
       target:str='kex' # a property column
-     )->np.ndarray: # (n,) float64, in the property's own unit; missing values are NaN
+     )->np.ndarray: # (n,) float64, in the property's own unit; missing: NaN; reported below a limit: 0
     "One property as a flat array"
+    return self._measured(target)[0]
+
+# %% ../nbs/00_library.ipynb #lib00002
+_BELOW = re.compile(r'\s*[<≤]=?\s*(\d+(?:[.,]\d+)?)\s*')                     # <0.12
+_NOT_FOUND = re.compile(r'\s*(n\.? ?d\.?|n\.? ?n\.?|b\.?d\.?l\.?|< ?(lod|loq|m?dl|nwg|bg))\s*', re.I)   # n.d., bdl, <LOD
+
+def _as_limits(text # (k,) cells that are no numbers
+              )->tuple: # (k,) limits of those like <0.12, else NaN; (k,) booleans: like n.d.
+    "What cells say that begin with < or stand for not found"
+    found = [_BELOW.fullmatch(str(v)) for v in text]
+    limits = [float(m[1].replace(',', '.')) if m else np.nan for m in found]
+    not_found = [bool(_NOT_FOUND.fullmatch(str(v))) for v in text]
+    return np.array(limits, dtype=np.float64), np.array(not_found, dtype=bool)
+
+# %% ../nbs/00_library.ipynb #lib00004
+@patch
+def _measured(self:SpectralLibrary, target)->tuple: # (n,) values; (n,) limits, NaN where none is known
+    "Values and detection limits as the table states them"
     if target not in self.properties:
         raise MirzaiError(f'{self.name}: no property {target!r}; there are: '
                           f'{", ".join(map(str, self.properties)) or "none"}')
-    y = pd.to_numeric(self.properties[target], errors='coerce')
-    text = self.properties[target].notna() & y.isna()
-    if text.any():
-        raise MirzaiError(f'{self.name}: {target} of {some(self.ids[text])} is not a number: correct or '
-                          f'empty it')
-    return y.to_numpy(dtype=np.float64, na_value=np.nan)
+    cells,limit = self.properties[target], self._limits(target)
+    y = pd.to_numeric(cells, errors='coerce').to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+    text = np.flatnonzero(cells.notna() & np.isnan(y))
+    said,not_found = _as_limits(cells.iloc[text])
+    limit[text] = np.where(np.isnan(said), limit[text], said)
+    known = ~np.isnan(said)|not_found&~np.isnan(limit[text])
+    y[text[known]] = 0.
+    if not known.all(): self._no_number(target, text[~known], not_found[~known])
+    return y, limit
+
+# %% ../nbs/00_library.ipynb #lib00005
+@patch
+def _limits(self:SpectralLibrary, target)->np.ndarray: # (n,) as the column `TARGET_limit` says; else NaN
+    column = f'{target}_limit'
+    if column not in self.properties: return np.full(len(self), np.nan)
+    limit = pd.to_numeric(self.properties[column], errors='coerce')
+    if (limit<0).any(): raise MirzaiError(f'{self.name}: {column} is negative: give the detection limit')
+    return limit.to_numpy(dtype=np.float64, na_value=np.nan).copy()
+
+@patch
+def _no_number(self:SpectralLibrary, target, rows, not_found):
+    ids = some(self.ids[rows])
+    if not_found.all():
+        raise MirzaiError(f'{self.name}: {target} of {ids} is "{self.properties[target].iloc[rows[0]]}": if that '
+                          f'means below the detection limit, give the limit in a column {target}_limit; if it '
+                          f'means not determined, empty the cell')
+    raise MirzaiError(f'{self.name}: {target} of {ids} is not a number: correct or empty it')
+
+# %% ../nbs/00_library.ipynb #lib00006
+@patch
+def limit(self:SpectralLibrary,
+          target:str='kex' # a property column
+         )->np.ndarray: # (n,) in the property's unit; 0: no limit is known
+    "The detection limit of each value: its own, or else that of `PROPERTIES`"
+    usual = property_info(target)['detection'] or 0.
+    limit = self._measured(target)[1]
+    return np.where(np.isnan(limit), usual, limit)
+
+# %% ../nbs/00_library.ipynb #lib00007
+@patch
+def floored(self:SpectralLibrary,
+            target:str='kex' # a property column
+           )->np.ndarray: # (n,) in the property's unit; missing values are NaN
+    "The property with values below their detection limit raised to it: as far as the laboratory can tell"
+    return np.maximum(self.y(target), self.limit(target))
 
 # %% ../nbs/00_library.ipynb #4b028d6c
 @patch
@@ -242,7 +299,7 @@ def drop(self:SpectralLibrary,
 @patch
 def select(self:SpectralLibrary,
            target:str='kex', # the property to be learnt
-           minimum='default', # smallest value kept; 'default': the floor of `PROPERTIES`; None: no floor
+           minimum='default', # smallest value kept; 'default': the paper's floor; None: no floor
            positive:bool=True # drop spectra with absorbance at or below zero?
           )->SpectralLibrary: # `dropped` says what went, and why
     "The samples that a model of `target` may learn from"
@@ -250,7 +307,7 @@ def select(self:SpectralLibrary,
     if minimum=='default': minimum = info['minimum']
     bad = {f'{target} missing': np.isnan(y)}
     if minimum is not None: bad[f'{target} below {minimum:g}'] = y<minimum
-    elif info['log10']: bad[f'{target} not above 0'] = y<=0
+    elif info['log10']: bad[f'{target} not above 0'] = (y<0)|(self.floored(target)<=0)
     if positive: bad['absorbance not positive'] = (self.spectra<=0).any(1)
     out,dropped = np.zeros(len(self), dtype=bool),Counter(self.dropped)
     for why,b in bad.items():   # each row counts once; the spectra are copied once
@@ -260,28 +317,13 @@ def select(self:SpectralLibrary,
     kept.dropped = dict(dropped)
     return kept
 
-# %% ../nbs/00_library.ipynb #75290ac2
+# %% ../nbs/00_library.ipynb #lib00010
 @patch
-def check_training(self:SpectralLibrary,
-                   target:str='kex' # the property to be learnt
-                  )->SpectralLibrary: # itself
-    "Refuse what no model should be trained on: non-finite absorbance, repeated ids, a constant property"
-    bad = ~np.isfinite(self.spectra).all(1)
-    if bad.any():
-        raise MirzaiError(f'{self.name}: absorbance missing, infinite or text in {bad.sum()} row(s), ids '
-                          f'{some(self.ids[bad])}: correct or remove them')
-    again = self.properties.index.duplicated()
-    if again.any():
-        raise MirzaiError(f'{self.name}: id {some(self.properties.index[again].unique())} stands on '
-                          f'several rows: average the scans of a sample first')
-    y = self.y(target)
-    if np.isinf(y).any():
-        raise MirzaiError(f'{self.name}: {target} is infinite for {some(self.ids[np.isinf(y)])}: correct '
-                          f'or empty it')
-    if len(y) and np.ptp(y)==0:
-        raise MirzaiError(f'{self.name}: {target} is {y[0]:g} in all {len(y)} samples: there is nothing to '
-                          f'learn')
-    return self
+def usable(self:SpectralLibrary,
+           target:str='kex' # the property to be learnt
+          )->SpectralLibrary: # `dropped` says what went, and why
+    "All samples with a value and a sound spectrum, those below the detection limit included"
+    return self.select(target, minimum=None)
 
 # %% ../nbs/00_library.ipynb #955e1667
 def concat(libs:list, # libraries on one grid
