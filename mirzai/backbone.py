@@ -309,16 +309,18 @@ FEW = 1000   # soils, most, by which the kernels are tuned
 @torch.no_grad()
 def learn(self:KernelCNN,
           z, # (n, 1, 1701) what it sees of the training set
-          t # (n,) standardised target
+          t, # (n,) standardised target
+          known=0. # (n,) noise variance known beforehand, as in `nll`
          )->KernelCNN: # itself
     "Tune the kernels and solve for the weights"
     self.eval().soils.copy_(z)
     self.remember()
     D = [_squared(v, v).numpy() for v,_,_ in self.seen]
     few = np.random.default_rng(0).permutation(len(t))[:FEW]
-    theta,_ = tune([d[np.ix_(few, few)] for d in D], t[few])
+    known = np.broadcast_to(known, len(t))
+    theta,_ = tune([d[np.ix_(few, few)] for d in D], t[few], known[few])
     K = sum(rq(d, theta[3*i:3*i+3])[0] for i,d in enumerate(D))
-    K.flat[::len(t)+1] += np.exp(theta[-1])+1e-8
+    K.flat[::len(t)+1] += np.exp(theta[-1])+known+1e-8
     for k,v in dict(theta=theta, alpha=cho_solve(cho_factor(K, lower=True), t)).items():
         getattr(self, k).copy_(torch.from_numpy(v))
     return self
@@ -331,10 +333,11 @@ def _taken(net, backbone, stages:int): # the first stages' weights from the back
 @patch
 def with_kernel(self:Backbone,
                 z, # (n, 1, 1701) from `look`
-                t # (n,) standardised target
+                t, # (n,) standardised target
+                known=0. # (n,) noise variance known beforehand, as in `nll`
                )->KernelCNN:
     "This backbone's stages, and a last layer that has learnt"
-    return _taken(KernelCNN(len(t)), self, STAGES[-1]).requires_grad_(False).learn(z, t)
+    return _taken(KernelCNN(len(t)), self, STAGES[-1]).requires_grad_(False).learn(z, t, known)
 
 # %% ../nbs/07c_backbone.ipynb #bb000043
 class Scale(nn.Module):

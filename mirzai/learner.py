@@ -22,6 +22,7 @@ from .network import LEAST, KexCNN, Preprocess, SpectralNet, NetRegressor, paper
 from .fused import can_fuse, fused
 from .backbone import WORLD_GRID, load_backbone, ridge_head
 from .datablock import spectral_dls, Augment, Standardise
+from .gpr import LAB_ERROR, known_noise
 
 # %% ../nbs/09_learner.ipynb #d69f11df
 def cnn_learner(dls:DataLoaders, # from `spectral_dls`
@@ -189,6 +190,9 @@ class CNNRegressor(NetRegressor):
         pretrained:bool=False # the backbone with a kernel as its last layer
     ): store_attr()
 
+    @property
+    def learns_poor(self): return self.pretrained and self.recipe!='fine-tune'   # as a Gaussian process does
+
     def _recipe(self, n):
         changes,name = dict(nets=self.nets, epochs=self.epochs, lr=self.lr), self.recipe
         if name is None: return recipe_for(n, **changes)
@@ -230,7 +234,8 @@ def _fit_kernel(self:CNNRegressor, X, t):
         X,t = X[keep], t[keep]
     self.mean_,self.sd_,self.recipe_ = t.mean(), t.std() or 1., dict(init='backbone')
     self.pre_ = self._look(X, self.recipe_)
-    net = load_backbone().with_kernel(self._seen(X), (t-self.mean_)/self.sd_)
+    known = known_noise(t, LAB_ERROR.get(self.target, 0.))/self.sd_**2 if self.scale_ else 0.
+    net = load_backbone().with_kernel(self._seen(X), (t-self.mean_)/self.sd_, known)
     self.net_ = SpectralNet(self.pre_, [net], self.mean_, self.sd_).eval()
     self.learn_latent(X)
     self.learners_,self.valid_errors_ = [], None

@@ -269,11 +269,11 @@ def _no_number(self:SpectralLibrary, target, rows, not_found):
 @patch
 def limit(self:SpectralLibrary,
           target:str='kex' # a property column
-         )->np.ndarray: # (n,) in the property's unit; 0: no limit is known
+         )->np.ndarray: # (n,) in the property's unit; NaN: no limit is known
     "The detection limit of each value: its own, or else that of `PROPERTIES`"
-    usual = property_info(target)['detection'] or 0.
+    usual = property_info(target)['detection']
     limit = self._measured(target)[1]
-    return np.where(np.isnan(limit), usual, limit)
+    return limit if usual is None else np.where(np.isnan(limit), usual, limit)
 
 # %% ../nbs/00_library.ipynb #lib00007
 @patch
@@ -281,7 +281,8 @@ def floored(self:SpectralLibrary,
             target:str='kex' # a property column
            )->np.ndarray: # (n,) in the property's unit; missing values are NaN
     "The property with values below their detection limit raised to it: as far as the laboratory can tell"
-    return np.maximum(self.y(target), self.limit(target))
+    y,limit = self.y(target), self.limit(target)
+    return np.where(y<limit, limit, y)
 
 # %% ../nbs/00_library.ipynb #4b028d6c
 @patch

@@ -14,7 +14,7 @@ from fastcore.basics import patch, store_attr
 from sklearn.base import clone
 from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted
-from .library import MirzaiError, SpectralLibrary, spectrum_axes, panels
+from .library import MirzaiError, SpectralLibrary, property_info, spectrum_axes, panels
 from .transforms import SpectralRegressor, paper_pipeline, SavitzkyGolay
 
 # %% ../nbs/05_plsr.ipynb #9eda999f
@@ -181,7 +181,7 @@ _prepared = WeakKeyDictionary()   # library: (what was done to it, spectra, targ
 @patch
 def _key(self:PLSR, lib)->tuple:
     "What was done to which numbers: a library changed in place is another one"
-    numbers = hash(lib.y(self.target).tobytes()), float(lib.spectra.sum())
+    numbers = hash(lib.floored(self.target).tobytes()), float(lib.spectra.sum())
     return self.target,self.preprocess,self.scale_,str(np.ravel(self.wavenumbers_).tolist()),*numbers
 
 # %% ../nbs/05_plsr.ipynb #a1e6f5a1
@@ -189,9 +189,15 @@ def _key(self:PLSR, lib)->tuple:
 def _shared(self:PLSR, lib)->tuple: # (n, q) spectra, (n,) target, their `Gram`
     "The whole library, preprocessed once"
     if (key := self._key(lib))!=_prepared.get(lib, [None])[0]:
-        Z,t = self._pre(lib.spectra), self._to_scale(lib.y(self.target))
+        Z,t = self._pre(lib.spectra), self._to_scale(lib.floored(self.target))
         _prepared[lib] = key, Z, t, Gram(Z, t)
     return _prepared[lib][1:]
+
+# %% ../nbs/05_plsr.ipynb #pl000001
+@patch
+def _teaching(self:PLSR, lib, rows): # those of the rows from which it learns
+    floor = property_info(self.target)['minimum']
+    return rows if floor is None else rows[lib.floored(self.target)[rows]>=floor]
 
 # %% ../nbs/05_plsr.ipynb #b7a77c48
 @patch
@@ -203,6 +209,7 @@ def fit_rows(self:PLSR,
     "As `fit(lib[train], valid=lib[valid])`, from products shared by all splits"
     if len(train)<=len(lib.wavenumbers) or not np.isfinite(lib.y(self.target)).all():
         return self.fit(lib[train], valid=None if valid is None else lib[valid])
+    train,valid = (rows if rows is None else self._teaching(lib, rows) for rows in (train, valid))
     self.scale_,self.wavenumbers_,self.n_features_in_ = self._scale(), lib.wavenumbers, len(lib.wavenumbers)
     self.pipeline_ = self._pipeline()
     Z,t,whole = self._shared(lib)

@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.validation import check_is_fitted, validate_data
 from soilspectfm.preprocessing import SNV, SavitzkyGolay, Resample
 from .library import MirzaiError, SpectralLibrary, property_info
+from .units import check_values
 
 # %% ../nbs/03_transforms.ipynb #be412ff1
 _all_ = ['SNV', 'SavitzkyGolay', 'Resample']   # soilspectfm's, importable from here
@@ -123,17 +124,31 @@ class SpectralRegressor(RegressorMixin, BaseEstimator):
     "Shell of every model: grid, preprocessing, target scale; a subclass adds `_fit` and `_predict`"
     target, log10, wavenumbers = 'kex', None, None
 
+    learns_poor = False # from soils below the property's floor, too?
+
     def _scale(self): # is the target modelled on log10?
         return property_info(self.target)['log10'] if self.log10 is None else self.log10
 
     def _pipeline(self): return None # preprocessing; None: the spectra as they are
+
+# %% ../nbs/03_transforms.ipynb #tr000102
+@patch
+def _teachers(self:SpectralRegressor, lib)->SpectralLibrary: # the rows this model learns from
+    "All of a library, or what lies at or above the property's floor"
+    floor = property_info(self.target)['minimum']
+    if floor is None or self.learns_poor: return lib
+    poor = lib.floored(self.target)<floor
+    if (~poor).sum()<2:
+        raise MirzaiError(f'{lib.name}: {(~poor).sum()} sample(s) with {self.target} of at least {floor:g}, from which '
+                          f'this model learns: give more, or another model')
+    return lib[~poor] if poor.any() else lib
 
 # %% ../nbs/03_transforms.ipynb #f656c529
 @patch
 def _data(self:SpectralRegressor, X, y, reset:bool):
     "`(n, p)` float32 spectra and the target as given; `reset` on fitting"
     if isinstance(X, SpectralLibrary):
-        if y is None and reset: y = X.y(self.target)
+        if y is None and reset: y = X.floored(self.target)
         if reset: self.wavenumbers_ = X.wavenumbers
         elif self.wavenumbers_ is not None: X = to_grid(X, self.wavenumbers_)
         X = X.spectra
@@ -166,11 +181,12 @@ def fit(self:SpectralRegressor,
        ): # itself
     "Learn from spectra and wet chemistry"
     self.scale_ = self._scale()
+    if isinstance(X, SpectralLibrary) and y is None: X = self._teachers(X)
     X,y = self._data(X, y, reset=True)
     if y is None: raise ValueError(f'{type(self).__name__} requires y to be passed, but the target y is None')
     self.pipeline_ = self._pipeline()
     if valid is not None:
-        if isinstance(valid, SpectralLibrary): valid = valid, valid.y(self.target)
+        if isinstance(valid, SpectralLibrary): valid = (v := self._teachers(valid)), v.floored(self.target)
         Xv,yv = self._data(*valid, reset=False)
         valid = self._pre(Xv), self._to_scale(yv)
     self._fit(self._pre(X), self._to_scale(y), valid)
