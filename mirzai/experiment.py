@@ -6,7 +6,7 @@
 __all__ = ['Split', 'MODELS', 'TRANSFER_MODELS', 'PAPER_MODELS', 'ALL_MODELS', 'MIN_VALID', 'LEARNT', 'BY', 'LEAST',
            'random_split', 'group_codes', 'kfold_splits', 'grouped_split', 'left_out_split', 'labels', 'split_of',
            'make_model', 'default_models', 'paper_components', 'run_task', 'group_scores', 'epoch_losses', 'Results',
-           'finish', 'tasks_of', 'evaluate', 'read_results', 'bootstrap', 'paired_bootstrap']
+           'finish', 'tasks_of', 'evaluate', 'read_results', 'bootstrap', 'paired_bootstrap', 'floored_predictions']
 
 # %% ../nbs/10_experiment.ipynb #332366be
 import json, warnings, numpy as np, pandas as pd, matplotlib.pyplot as plt
@@ -195,7 +195,7 @@ def run_task(lib:SpectralLibrary, # the selected library
     label = _label(task, len(split.train))
     p = _predictions(lib, model, split, target)
     tables = dict(fits=_fit_row(model, perf_counter()-start),
-                  scores=group_scores(p, property_info(target)['log10']),
+                  scores=group_scores(p, **_kind_of(target)),
                   predictions=p[p.split.isin(keep)], loss=epoch_losses(model, lib, split),
                   **dict(f(model, lib, split) for f in extras))
     return {k: _labelled(t, label) for k,t in tables.items() if len(t)}
@@ -217,17 +217,26 @@ def _predictions(lib, model, split, target):
     if not np.isfinite(predicted).all():
         raise MirzaiError(f'{(~np.isfinite(predicted)).sum()} of {len(rows)} predictions are not numbers')
     return pd.DataFrame(dict(split=np.repeat(split._fields, [len(p) for p in split]), id=lib.ids[rows],
-                             observed=lib.y(target)[rows], predicted=predicted, **group))
+                             observed=lib.y(target)[rows], predicted=predicted, limit=lib.limit(target)[rows], **group))
 
 # %% ../nbs/10_experiment.ipynb #a11011c7
-def group_scores(p:pd.DataFrame, # predictions: split, observed, predicted, and order where known
-                 log10:bool=True # as in `scores`
-                )->pd.DataFrame: # group ('all' or an order), split, n, and the eight metrics
-    "Scores of each part, and of each order in it"
+def group_scores(p:pd.DataFrame, # predictions: split, observed, predicted; limit and order where known
+                 log10:bool=True, # as in `scores`
+                 floor:float=None # soils from this value up are also scored apart; None: no floor
+                )->pd.DataFrame: # group ('all', 'from 0.12' or an order), split, n, and the eight metrics
+    "Scores of each part, of its soils from a floor up, and of each order in it"
     whole = [p.assign(group='all')]+([p.assign(group=p.order)] if 'order' in p else [])
+    if floor is not None and (p.observed<floor).any():
+        whole.append(p[p.observed>=floor].assign(group=f'from {floor:g}'))
     parts = pd.concat(whole).groupby(['group', 'split'], sort=False)
-    return pd.DataFrame([dict(group=g, split=s)|scores(t.observed.to_numpy(), t.predicted.to_numpy(), log10)
-                         for (g,s),t in parts])
+    return pd.DataFrame([dict(group=g, split=s)|_scores(t, log10) for (g,s),t in parts])
+
+def _scores(t, log10): # values below their detection limit count as the limit
+    limit = t.limit.to_numpy() if 'limit' in t else None
+    return scores(t.observed.to_numpy(), t.predicted.to_numpy(), log10, limit)
+
+def _kind_of(target): # what `group_scores` needs to know of a property
+    return dict(log10=property_info(target)['log10'], floor=property_info(target)['minimum'])
 
 # %% ../nbs/10_experiment.ipynb #2404b2b6
 def epoch_losses(model, lib:SpectralLibrary, split:Split
@@ -273,9 +282,15 @@ class Results:
               )->pd.DataFrame:
         "Rows of `scores`"
         s = self.scores
+        if scope=='all': scope = self.main_scope()
         for k,v in dict(scope=scope, group=group, split=split, size=size).items():
             if v is not None: s = s[s[k]==v]
         return s
+
+    def main_scope(self)->str: # 'all' where it is there, else the first that is
+        "The way of splitting that tables and figures are about"
+        known = self.scores.scope.unique()
+        return 'all' if 'all' in known or not len(known) else known[0]
 
 # %% ../nbs/10_experiment.ipynb #a579a94c
 @patch
@@ -329,7 +344,7 @@ def _repr_html_(self:Results):
 
 # %% ../nbs/10_experiment.ipynb #2ab3d042
 def finish(tables:dict, # as gathered from tasks
-           log10:bool=True # as in `scores`
+           log10:bool=True, floor:float=None # as in `group_scores`
           )->dict: # folds pooled, rows sorted, keys first
     "From the tables of tasks to those of results"
     if 'scores' in tables and 'fold' in tables['scores']:
@@ -340,7 +355,7 @@ def finish(tables:dict, # as gathered from tasks
         there,asked = p.groupby(keys).fold.transform('nunique'),p.scope.str.extract(r', (\d+) folds$')[0]
         whole = there==asked.astype(int)
         folds = p[whole].groupby(keys, sort=False)      # a set that lacks a fold is no score yet
-        pooled = [_labelled(group_scores(t, log10), dict(zip(keys, k))|dict(size=n[k])) for k,t in folds]
+        pooled = [_labelled(group_scores(t, log10, floor), dict(zip(keys, k))|dict(size=n[k])) for k,t in folds]
         tables = tables|dict(scores=pd.concat([s[s.fold.isna()].drop(columns='fold'), *pooled]))
     tables = {k: _sorted(t) for k,t in tables.items()}
     if 'scores' not in tables: return tables
@@ -409,7 +424,7 @@ def evaluate(lib:SpectralLibrary, # the selected library
     lib.check_training(target)
     tasks = tasks_of(models, seeds, sizes, scopes, folds, target, settings or {})
     tasks = list({task_key(t): t for t in (_checked(lib, t) for t in tasks)}.values())
-    log10,keep = property_info(target)['log10'],list(keep)+['test']*bool(folds)
+    keep = list(keep)+['test']*bool(folds)
     if store is not None:
         about = dict(library=library_fingerprint(lib), target=target, settings=settings or {},
                      keep=sorted(set(keep)),
@@ -422,9 +437,9 @@ def evaluate(lib:SpectralLibrary, # the selected library
         raise MirzaiError(f'every task failed, the first with {failed[0][1].splitlines()[0]}')
     for t,why in failed:
         warnings.warn(f'{t["model"]}, seed {t["seed"]}, {t["scope"]}: {why.splitlines()[0]}')
-    if store is not None: store.gather(partial(finish, log10=log10))
+    if store is not None: store.gather(partial(finish, **_kind_of(target)))
     tables = together([o for o in out if o] if store is None else map(store.load, _finished(store, tasks)))
-    return Results(finish(tables, log10), target, failed)
+    return Results(finish(tables, **_kind_of(target)), target, failed)
 
 def _finished(store, tasks): return [k for k in map(task_key, tasks) if store.done(k)]
 
@@ -435,7 +450,7 @@ def read_results(path # a folder written by `evaluate`
     store = Store(path)
     target = store.about.get('target')
     if target is None: raise MirzaiError(f'{path}: holds no results of an evaluation')
-    return Results(finish(together(map(store.load, store.keys())), property_info(target)['log10']), target)
+    return Results(finish(together(map(store.load, store.keys())), **_kind_of(target)), target)
 
 # %% ../nbs/10_experiment.ipynb #4defaafc
 @patch
@@ -489,11 +504,19 @@ def plot_learning_curve(self:Results, metric:str='r2', ax=None):
     ax.set(xlabel='training samples', ylabel=f'{metric} on the test set (mean ± sd)'); ax.legend()
     return ax
 
+# %% ../nbs/10_experiment.ipynb #ex000001
+def floored_predictions(t:pd.DataFrame # observed, predicted, and limit where known
+                       )->pd.DataFrame: # the same rows
+    "Measured and predicted values below their detection limit raised to it"
+    if 'limit' not in t: return t
+    return t.assign(**{k: t[k].where(~(t[k]<t.limit), t.limit) for k in ('observed', 'predicted')})
+
 # %% ../nbs/10_experiment.ipynb #b12a5c60
 @patch
 def plot_observed(self:Results, model:str, split:str='test', ax=None):
     "Predictions of one part against observations, all seeds together"
-    part = self.largest(self.predictions.query('split==@split and scope.str.startswith("all")'))
+    scope = self.main_scope()
+    part = floored_predictions(self.largest(self.predictions.query('split==@split and scope==@scope')))
     info,t = property_info(self.target),part.query('model==@model')
     if ax is None: ax = panels(figsize=(3.2, 3.2))
     ax.scatter(t.observed, t.predicted, s=8, alpha=.35, color=model_colors[model], lw=0)

@@ -75,10 +75,12 @@ METRICS = ['r2', 'lccc', 'rmse', 'mae', 'mape', 'bias', 'rpd', 'rpiq']
 
 def scores(observed, # (n,) measured, in the property's own unit
            predicted, # (n,) predicted, same unit
-           log10:bool=True # r2, lccc, rpd and rpiq on log10?
+           log10:bool=True, # r2, lccc, rpd and rpiq on log10?
+           limit=None # (n,) detection limits; what lies below one, measured or predicted, counts as the limit
           )->dict: # `n` and the eight metrics
     "All metrics of one set of predictions"
     o,p = paired(observed, predicted)
+    if limit is not None: o,p = (np.where(v<limit, limit, v) for v in (o, p))
     if log10 and (o.min()<=0 or p.min()<=0):
         raise MirzaiError('scores: values not above 0 have no logarithm: drop them or set log10=False')
     a,b = (np.log10(o), np.log10(p)) if log10 else (o, p)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SCHEMA', 'TRACES', 'N_BASELINES', 'VALIDATION', 'AT_ONCE', 'NOT_POSITIVE', 'UPSIDE_DOWN', 'pack', 'unpack', 'counts',
-           'countries', 'history', 'in_words', 'traces', 'fingerprint', 'own_score', 'save_model', 'Predictor',
-           'in_fixed_blocks']
+           'countries', 'history', 'in_words', 'traces', 'fingerprint', 'own_score', 'made_of', 'save_model',
+           'Predictor', 'in_fixed_blocks']
 
 # %% ../nbs/13_predictor.ipynb #da35e2d1
 import hashlib, json, sys
@@ -228,6 +228,13 @@ def own_score(calibration:Calibration)->dict: # metrics, and the split they come
     found = scores(back(a['predicted']+a['residual']), back(a['predicted']), log10=s['log10'])
     return found|dict(split=s['split'])
 
+# %% ../nbs/13_predictor.ipynb #pr000008
+def made_of(lib:SpectralLibrary, target:str, # what was learnt from, and what
+            **settings # plain values
+           )->dict: # for `output_folder`
+    "What a model follows from"
+    return dict(library=history(lib, target)['sha256'], target=target, **settings)
+
 # %% ../nbs/13_predictor.ipynb #8080d066
 def save_model(model, # fitted on `lib`
                path, # the folder to make
@@ -235,10 +242,11 @@ def save_model(model, # fitted on `lib`
                scores:list=None, # rows of metrics, each naming the split they come from
                others=(), # models of other seeds, kept to test explanations against
                calibration:Calibration=None, # its out-of-sample errors; without it no intervals
-               domain:Domain=None # what it knows; without it only gross faults are flagged
+               domain:Domain=None, # what it knows; without it only gross faults are flagged
+               force:bool=False # throw away what stands there and cannot be made again
               )->Path: # the folder
     "Write a model folder: `weights.safetensors` and `model.json`, and a folder for each other seed"
-    with output_folder(path, 'model') as tmp:
+    with output_folder(path, 'model', made_of(lib, model.target), force) as tmp:
         _write(model, tmp, lib, scores, calibration, domain)
         for i,m in enumerate(others, 1):
             (tmp/f'seed-{i}').mkdir(); _write(m, tmp/f'seed-{i}', lib)
@@ -473,15 +481,16 @@ def record(self:Predictor,
     said = dict(found, model=self.meta['sha256'])
     said['sha256'] = fingerprint(said)
     with atomic(self.path/VALIDATION) as tmp: tmp.write_text(json.dumps(said, indent=1))
-    _register(self.path, VALIDATION)
+    _register(self.path, VALIDATION, f'a validation on local soils{f" of {said["date"]}" if said.get("date") else ""}')
     self.validation = said
     return self
 
 # %% ../nbs/13_predictor.ipynb #d70cc535
-def _register(folder, name):
-    "Add a file to those that a folder is known to hold"
+def _register(folder, name, words):
+    "Add a file to those that a folder is known to hold, and that its command does not make again"
     said = _json(folder/MANIFEST)
     said['files'] = sorted({*said['files'], name})
+    said['added'] = said.get('added', {}) | {name: words}
     with atomic(folder/MANIFEST) as tmp: tmp.write_text(json.dumps(said, indent=1))
 
 # %% ../nbs/13_predictor.ipynb #4d212d79
