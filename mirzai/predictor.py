@@ -481,7 +481,7 @@ def record(self:Predictor,
     said = dict(found, model=self.meta['sha256'])
     said['sha256'] = fingerprint(said)
     with atomic(self.path/VALIDATION) as tmp: tmp.write_text(json.dumps(said, indent=1))
-    _register(self.path, VALIDATION, f'a validation on local soils{f" of {said["date"]}" if said.get("date") else ""}')
+    _register(self.path, VALIDATION, f'a validation on local soils of {said.get("date", "unknown date")}')
     self.validation = said
     return self
 
