@@ -8,13 +8,15 @@ __all__ = ['MAX_BYTES', 'MAX_POINTS', 'SPREAD_LIMIT', 'MANY_SCANS', 'opus_bytes'
            'scan_spread', 'common_grid', 'put_together', 'SpectraFiles', 'read_instruments', 'spectra_chunks']
 
 # %% ../nbs/01c_instruments.ipynb #29d0dce6
-import io, os, re, struct, warnings
+import gzip, io, os, re, struct, warnings
 import numpy as np, pandas as pd
+import pyarrow.parquet as pq
 from collections import Counter
 from contextlib import redirect_stdout
 from fastcore.basics import patch, store_attr
 from numpy.polynomial.legendre import legvander
 from pathlib import Path
+from textwrap import shorten
 from types import SimpleNamespace
 from scipy.interpolate import CubicSpline
 from soilspecdata.readers import read_spa
@@ -107,8 +109,9 @@ def _read_opus(path, raw:bytes, unit=None)->tuple: # wavenumbers, values, declar
     if not pairs and unit in ('reflectance', 'percent'): pairs = _opus_pairs(blocks, {5, 12})
     if not pairs:
         there = dict.fromkeys(b.get_label() for b in blocks if b.is_data() or b.is_data_series())
+        other = ', or say unit reflectance' if not unit and _opus_pairs(blocks, {5, 12}) else ''
         raise MirzaiError(f'{path}: holds {some(there, 4).lower() or "no spectrum"}, no complete absorbance'
-                          f': export absorbance from OPUS')
+                          f': export absorbance from OPUS{other}')
     if len(pairs)>1: warnings.warn(f'{path}: {len(pairs)} spectra of one kind: took the one stored last')
     data,status = pairs[0]
     if status.data.get('dpf', 1)!=1:
@@ -316,14 +319,28 @@ def _kind(path:Path)->str|None: # 'OPUS', 'OMNIC', 'JCAMP-DX'; None: a stranger,
     except (OSError, ValueError): return
     return _format(path, raw)
 
-# %% ../nbs/01c_instruments.ipynb #a4e5deb4
+# %% ../nbs/01c_instruments.ipynb #2c334058
+def _column_names(path:Path)->list: # as they stand in the file
+    "The header of a table"
+    with open(path, 'rb') as f: start = f.read(4)
+    if start==b'PAR1': return pq.read_schema(path).names
+    with (gzip.open if start[:2]==b'\x1f\x8b' else open)(path, 'rb') as f: line = f.readline(10_000_000)
+    return re.split('[;,\t ]', line.decode('latin-1'))
+
+def _holds_spectra(table:Path)->bool: # also where it cannot be told
+    "Can a table hold spectra, by the names of its columns?"
+    try: return sum(bool(re.search('[0-9]', c)) for c in _column_names(table))>=10
+    except Exception: return True
+
+# %% ../nbs/01c_instruments.ipynb #591251a2
 def is_spectral(path:Path)->bool:
     "Do its name or its first bytes say that a file holds spectra?"
+    if path.name.lower().endswith(_TABLES): return _holds_spectra(path)
     if _wanted(path.name): return True
     kind = _kind(path)
     return kind in ('OPUS', 'OMNIC') or kind=='JCAMP-DX' and b'##TITLE' in path.read_bytes()[:200].upper()
 
-# %% ../nbs/01c_instruments.ipynb #437b5e59
+# %% ../nbs/01c_instruments.ipynb #4238e3a9
 def _natural(path:Path)->tuple:
     "Sort key: folder by folder, numbers by their size; however the path is written"
     split = lambda text: [int(p) if i%2 else p for i,p in enumerate(re.split('([0-9]+)', text))]
@@ -332,7 +349,7 @@ def _natural(path:Path)->tuple:
 
 def _is_kssl(folder:Path)->bool: return os.path.isfile(folder/'spectra-features.npy')
 
-# %% ../nbs/01c_instruments.ipynb #20d972f5
+# %% ../nbs/01c_instruments.ipynb #c897f387
 def _inside(folder:Path)->list:
     "The files under a folder, hidden ones left out; a KSSL folder counts as one"
     if _is_kssl(folder): return [folder]
@@ -343,15 +360,15 @@ def _inside(folder:Path)->list:
         found += [Path(root)/n for n in names if not n.startswith('.')]
     return found
 
-# %% ../nbs/01c_instruments.ipynb #c7b6bc94
-def _swept(named:list)->set: # of the folders
+# %% ../nbs/01c_instruments.ipynb #88fbe78b
+def _whole_folders(named:list)->set: # of the folders
     "Folders of which every file is named"
-    whole = set()
+    whole_folders = set()
     for folder in {f.parent for f in named if not is_spectral(f)}:
         try: there = {f for f in folder.iterdir() if f.is_file() and not f.name.startswith('.')}
         except OSError: continue
-        if there and there<=set(named): whole.add(folder)
-    return whole
+        if there and there<=set(named): whole_folders.add(folder)
+    return whole_folders
 
 # %% ../nbs/01c_instruments.ipynb #135aa05a
 def instrument_files(paths # a file or folder, or a list of them
@@ -359,48 +376,56 @@ def instrument_files(paths # a file or folder, or a list of them
     "The files under some paths"
     given = [Path(p) for p in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
     named = [p for p in given if not p.is_dir()]
-    swept,found = _swept(named), named+[f for p in given if p.is_dir() for f in _inside(p)]
+    whole = _whole_folders(named)
+    found = named+[f for p in given if p.is_dir() for f in _inside(p)]
     # of two names of one file the one that is no link
     found = sorted(found, key=lambda f: (f.is_symlink(), _natural(f)))
     found = sorted({os.path.realpath(f): f for f in reversed(found)}.values(), key=_natural)
-    other = {f for f in found if not f.is_dir() and (f not in named or f.parent in swept) and not is_spectral(f)}
+    passable = [f for f in found if not f.is_dir() and (f not in named or f.parent in whole)]
+    other = {f for f in passable if not is_spectral(f)}
     return [f for f in found if f not in other], [f for f in found if f in other]
 
 # %% ../nbs/01c_instruments.ipynb #ce285f05
 def replicate_ending(replicates:str # 'opus', 'none', or a regular expression
-                    )->re.Pattern|None: # what scans have at the end of their names; None: no rule but OPUS's own
+                    )->re.Pattern|None: # what scans have at the end of their names
     "A laboratory's way of numbering its scans"
     if replicates in ('opus', 'none'): return
-    try: return re.compile(f'(?:{replicates})$', re.I)
-    except (re.error, TypeError, RecursionError, OverflowError) as e:
-        raise MirzaiError(f'replicates {replicates!r}: is no pattern ({e}): say opus, none, or the ending of '
-                          rf'your scans, such as XS\d\d')
+    try:
+        if isinstance(replicates, str): return re.compile(f'(?:{replicates})$', re.I)
+        why = 'not text'
+    except (re.error, RecursionError, OverflowError) as e: why = e
+    raise MirzaiError(f'replicates {replicates!r}: is no pattern ({why}): say opus, none, or the ending of '
+                      rf'your scans, such as XS\d\d')
 
 # %% ../nbs/01c_instruments.ipynb #e1165326
 def sample_name(path, # a file
                 replicates:str='opus' # 'opus', 'none', or what scans have at the end of their names
                )->str:
-    "A file's name without extension or scan number, and without the ending that was asked for: nothing else is cut"
+    "A file's name without extension or OPUS's number, and without the ending of its scans: no more is cut"
     name = Path(path).name
     table = next((t for t in reversed(_TABLES) if name.lower().endswith(t)), None)
     name = name[:-len(table)] if table and len(name)>len(table) else Path(name).stem
     if not (ending := replicate_ending(replicates)): return name
     if rest := ending.sub('', name, count=1): return rest
-    raise MirzaiError(f'{path}: replicates {replicates!r} leaves nothing of its name: give only the ending of '
-                      f'your scans')
+    raise MirzaiError(f'{path}: replicates {replicates!r} leaves nothing of its name: give only the ending '
+                      f'of your scans')
 
 # %% ../nbs/01c_instruments.ipynb #63f23ff9
+def _is_table(f:Path)->bool: return f.name.lower().endswith(_TABLES) or f.is_dir()    # a KSSL folder is one
+
+def _opus_numbered(f:Path)->bool: # also if it is so damaged that it could be anything
+    "Does OPUS's number of the scan end its name?"
+    return f.suffix[1:].isdigit() and _kind(f) in ('OPUS', None)
+
 def group_scans(files:list, # to be read
-                replicates:str='opus', # as in `sample_name`
+                replicates:str='opus' # as in `sample_name`
                )->list: # of lists of files, in the order of their first
     "The files of each soil"
     groups = {}
     for f in files:
-        name = sample_name(f, replicates)
-        numbered = f.suffix[1:].isdigit() and _kind(f) in ('OPUS', None)    # a damaged scan is one, too
-        alone = replicates=='none' or f.name.lower().endswith(_TABLES) or f.is_dir()
-        if replicates=='opus': alone = alone or not numbered
-        groups.setdefault((f.parent, str(f) if alone else name, alone), []).append(f)
+        alone = replicates=='none' or _is_table(f) or replicates=='opus' and not _opus_numbered(f)
+        key = f if alone else (f.parent, sample_name(f, replicates))
+        groups.setdefault(key, []).append(f)
     return list(groups.values())
 
 # %% ../nbs/01c_instruments.ipynb #3542dd1d
@@ -417,7 +442,7 @@ def distinct_ids(ids:list, # of soils
         ids = [name(f, i) if n[i]>1 else i for f,i in zip(files, ids)]
     return ids
 
-# %% ../nbs/01c_instruments.ipynb #b93ed93a
+# %% ../nbs/01c_instruments.ipynb #9ddbfe36
 def band_shape(X, # (n, p) absorbance
                wavenumbers # (p,) cm⁻¹, rising
               )->np.ndarray: # (n, p)
@@ -427,16 +452,16 @@ def band_shape(X, # (n, p) absorbance
     bands = X-(X@slow)@slow.T
     with np.errstate(all='ignore'): return bands/bands.std(1, keepdims=True)
 
-# %% ../nbs/01c_instruments.ipynb #48fe8b09
+# %% ../nbs/01c_instruments.ipynb #c48c4521
 def scan_spread(X, # (n, p) absorbance of the scans of one soil
                 wavenumbers # (p,) cm⁻¹, rising
-               )->np.ndarray: # (n,) mean absolute difference of each from the mean of the others, in `band_shape`
-    "How far each scan lies from the others"
+               )->np.ndarray: # (n,)
+    "Mean absolute difference of each scan's bands from the mean of the others'"
     B,n = band_shape(np.asarray(X, dtype=np.float64), wavenumbers), len(X)
     if n<2: return np.full(n, np.nan)
     return np.abs(B-(B.sum(0)-B)/(n-1)).mean(1)
 
-# %% ../nbs/01c_instruments.ipynb #048498bb
+# %% ../nbs/01c_instruments.ipynb #4452a8e9
 SPREAD_LIMIT = .05   # of `scan_spread`: hardly any two soils of the sample are nearer to each other
 MANY_SCANS = 10      # of one soil
 
@@ -456,7 +481,7 @@ def _resampled(lib:SpectralLibrary, # absorbance
     spline = lambda s: CubicSpline(w, s)(at) if np.isfinite(s).all() else np.interp(at, w, s)
     return SpectralLibrary(np.stack([spline(s) for s in lib.spectra]), grid, lib.properties, lib.name)
 
-# %% ../nbs/01c_instruments.ipynb #942172ae
+# %% ../nbs/01c_instruments.ipynb #e3bb5441
 def common_grid(grids:list # (wavenumbers, how many spectra have them), as found
                )->np.ndarray: # (p,) cm⁻¹
     "The grid that most spectra have; of equally common ones the finer"
@@ -468,7 +493,7 @@ def common_grid(grids:list # (wavenumbers, how many spectra have them), as found
     return first[max(count, key=finest)]
 
 # %% ../nbs/01c_instruments.ipynb #d50dcd16
-def _heard(f, *args)->tuple: # what it gives, what was warned about
+def _with_warnings(f, *args)->tuple: # what it gives, what was warned about
     "Call `f` and keep what it warns about"
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always', UserWarning)
@@ -478,7 +503,7 @@ def _heard(f, *args)->tuple: # what it gives, what was warned about
 # %% ../nbs/01c_instruments.ipynb #756276c1
 def _short(message:str)->str: # without the remedy
     "What is wrong, in few words"
-    return message.split(': ')[0][:90]
+    return shorten(message.split(': ')[0], 90, placeholder=' ...')
 
 def put_together(messages:list # (file, what about it)
                 )->list: # one line a message that differs in more than numbers
@@ -493,7 +518,7 @@ class SpectraFiles:
     def __init__(self,
         paths, # files and folders, in any mixture and order
         unit:str=None, # absorbance, reflectance or percent; default: what each file says
-        replicates:str='opus', # which files are scans of one soil: 'opus', 'none', or the ending of their names
+        replicates:str='opus', # which files are scans of one soil: 'opus', 'none', or what their names end in
         wavenumbers=None, # (p,) the model's, cm⁻¹; default: the grid that most of the spectra have
         onto=None, # (library, wavenumbers) to a library on these, or a `MirzaiError`; default: a cubic spline
         on_error:str='report' # 'report' what cannot be read and go on, or 'raise'
@@ -504,36 +529,48 @@ class SpectraFiles:
         self.name = str(paths) if one else f'{len(paths := list(paths))} paths'
         self.files,self.strangers = instrument_files(paths)
         self.others = Counter(f.suffix.lower() or 'no extension' for f in self.strangers)
-        if not self.files: raise MirzaiError(f'{self.name}: no instrument files (.0, .spa, .dx, .jdx) or tables there'
-                                             f'{self._others()}')
-        self.groups,self.onto = group_scans(self.files, replicates), onto or _resampled
+        if not self.files:
+            raise MirzaiError(f'{self.name}: no instrument files (.0, .spa, .dx, .jdx) or tables of spectra '
+                              f'there; {self.other_kinds()}')
+        self.groups = group_scans(self.files, replicates)
+        self.onto = onto or _resampled
         self.asked = None if wavenumbers is None else np.sort(np.asarray(wavenumbers, dtype=np.float64))
-        self._anew()
+        self._reset()
 
-# %% ../nbs/01c_instruments.ipynb #8184dbfe
+# %% ../nbs/01c_instruments.ipynb #4cf73e9c
 @patch
-def _anew(self:SpectraFiles):
+def _reset(self:SpectraFiles):
     "Nothing read yet"
-    self.refused,self.remarks,self.heard,self.odd,self.many = {},[],[],{},[]
-    self.tables,self.kept,self.rows = {},{},0
+    self.refused = {}              # file -> why
+    self.remarks = []              # on ids and names
+    self.warned = []               # (file, what a reader said)
+    self.far_apart = {}            # id -> spread beyond the limit
+    self.many_scans = []           # ids
+    self.tables = {}               # file -> `LibraryFile`, None where it could not be opened
+    self.kept = {}                 # file -> its spectrum, until the grid is known
+    self.instruments = {}          # file -> what wrote it
+    self.soils = 0                 # rows with a spectrum
     self.wavenumbers = self.asked
 
 @patch
-def _others(self:SpectraFiles)->str: # '', or a clause
-    if not self.others: return ''
-    n,kinds = self.others.total(),', '.join(f'{e} {n}' for e,n in sorted(self.others.items()))
-    return f'; {n} file{"s"*(n>1)} of other kinds ({kinds})'
+def other_kinds(self:SpectraFiles)->str:
+    "How many files of other kinds there are, by extension"
+    kinds = ', '.join(f'{e} {n}' for e,n in sorted(self.others.items()))
+    n = self.others.total()
+    if n==1: return f'1 file of another kind was not read ({some(f.name for f in self.strangers)})'
+    return f'{n} files of other kinds were not read ({kinds})' if n else 'nothing else is there'
 
 # %% ../nbs/01c_instruments.ipynb #0345b064
 @patch
 def attempt(self:SpectraFiles, f:Path, read, *args): # what `read` gives, or None
     "Read, or remember what was wrong"
-    try: out,heard = _heard(read, *args)
-    except (MirzaiError, OSError) as e:
+    try:
+        with reading(f, 'spectral'): out,warned = _with_warnings(read, *args)
+    except MirzaiError as e:
         if self.on_error=='raise': raise
         self.refused[f] = ' '.join(str(e).split()).removeprefix(f'{f}: ')
         return
-    self.heard += [(f, ' '.join(h.split()).removeprefix(f'{f}: ')) for h in heard]
+    self.warned += [(f, ' '.join(h.split()).removeprefix(f'{f}: ')) for h in warned]
     return out
 
 # %% ../nbs/01c_instruments.ipynb #90667a9a
@@ -543,8 +580,9 @@ def scan(self:SpectraFiles, f:Path)->np.ndarray|None: # (p,) absorbance; None: r
     if f in self.refused: return
     lib = self.kept.pop(f, None)
     if lib is None: lib = self.attempt(f, read_instrument, f, self.unit)
-    if lib is not None: lib = self.attempt(f, self.onto, lib, self.wavenumbers)
-    return None if lib is None else lib.spectra[0]
+    if lib is None or (there := self.attempt(f, self.onto, lib, self.wavenumbers)) is None: return
+    self.instruments[f] = lib.properties.instrument.iloc[0]
+    return there.spectra[0]
 
 # %% ../nbs/01c_instruments.ipynb #95473f10
 @patch
@@ -556,41 +594,50 @@ def sound_scans(self:SpectraFiles, files:list)->dict: # file -> (p,) absorbance
     for f in gaps: self.refused[f] = 'absorbance missing at some wavenumbers: scan it again'
     return {f: s for f,s in scans.items() if f not in gaps}
 
-# %% ../nbs/01c_instruments.ipynb #7e6cbfd8
+# %% ../nbs/01c_instruments.ipynb #ea2e0537
 @patch
-def judged(self:SpectraFiles, id, scans:dict)->tuple: # spread; '', or why the soil must not be relied on
-    "Are these scans of one soil?"
-    n,apart = len(scans), scan_spread(list(scans.values()), self.wavenumbers)
-    if n>MANY_SCANS: self.many.append(id)
+def compare_scans(self:SpectraFiles, id:str, scans:dict)->tuple: # spread; '', or why this is no soil
+    "How far the scans lie apart, and what to think of it"
+    n = len(scans)
+    if n>MANY_SCANS: self.many_scans.append(id)
+    apart = scan_spread(list(scans.values()), self.wavenumbers)
     if not np.isfinite(apart).all(): return np.nan, ''
-    if (far := apart.max())<=SPREAD_LIMIT: return far, ''
-    self.odd[id] = far
-    odd = f', mostly {list(scans)[apart.argmax()].name}' if n>2 else ''
-    return far, (f'its {n} scans differ by {far:.2g}{odd}; limit {SPREAD_LIMIT:g}: are they one soil? If not, '
-                 f'read again with replicates none')
+    farthest = apart.argmax()
+    spread = float(apart[farthest])
+    if spread<=SPREAD_LIMIT: return spread, ''
+    self.far_apart[id] = spread
+    which = f', mostly {list(scans)[farthest].name}' if n>2 else ''
+    return spread, (f'its {n} scans differ by {spread:.2g}{which} (limit {SPREAD_LIMIT:g}): are they one '
+                    f'soil? If not, read again with replicates none')
 
-# %% ../nbs/01c_instruments.ipynb #201cd982
+# %% ../nbs/01c_instruments.ipynb #280b1e4a
 @patch
-def soil(self:SpectraFiles, files:list)->list: # of (id, spectrum, properties)
+def mean_of(self:SpectraFiles, id:str, scans:dict)->tuple: # id, spectrum, properties
+    "The row of a soil"
+    spread,trouble = self.compare_scans(id, scans)
+    first,*others = scans
+    mean = scans[first] if not others else np.mean(list(scans.values()), axis=0, dtype=np.float64)
+    if not np.isfinite(mean).all(): trouble = 'absorbance missing at some wavenumbers: scan it again'
+    return id, mean, dict(file=str(first), instrument=self.instruments[first], scans=len(scans),
+                          spread=spread, trouble=trouble)
+
+# %% ../nbs/01c_instruments.ipynb #9aadc52d
+@patch
+def refusal(self:SpectraFiles, f:Path, id:str)->tuple: # as in `soil`
+    "The row of a file that was refused: no spectrum, no scan, its reason"
+    if id!=self.ids.get(f): id = self.free_id(f, id)
+    props = dict(file=str(f), instrument='', scans=0, spread=np.nan, trouble=f'not read: {self.refused[f]}')
+    return id, np.full(len(self.wavenumbers), np.nan), props
+
+# %% ../nbs/01c_instruments.ipynb #97bf360f
+@patch
+def soil(self:SpectraFiles, files:list)->list: # of rows as `mean_of` gives
     "The rows of one soil: the mean of its scans, and the files that were refused"
-    id,scans,rows = self.ids[files[0]],self.sound_scans(files),[]
-    if scans:
-        first,(spread,trouble) = next(iter(scans)),self.judged(id, scans)
-        mean = np.mean([s.astype(np.float64) for s in scans.values()], axis=0)
-        rows = [(id, mean, dict(file=str(first), instrument=_kind(first), scans=len(scans), spread=spread, trouble=trouble))]
+    id,scans = self.ids[files[0]], self.sound_scans(files)
+    rows = [self.mean_of(id, scans)] if scans else []
     for f in files:
         if f in self.refused: rows.append(self.refusal(f, f.name if rows else id))
     return rows
-
-# %% ../nbs/01c_instruments.ipynb #33d50397
-@patch
-def refusal(self:SpectraFiles, f:Path, id:str)->tuple: # as in `soil`
-    "The row of a file that could not be read"
-    if id!=self.ids.get(f):
-        id = next(i for i in (id, f'{_above(f)}/{f.name}', str(f)) if i not in self.taken)
-        self.taken.add(id)
-    props = dict(file=str(f), instrument='', scans=0, spread=np.nan, trouble=f'not read: {self.refused[f]}')
-    return id, np.full(len(self.wavenumbers), np.nan), props
 
 # %% ../nbs/01c_instruments.ipynb #44ab088c
 @patch
@@ -614,48 +661,53 @@ def table(self:SpectraFiles, f:Path, rows:int):
 def pack(self:SpectraFiles, rows:list)->SpectralLibrary:
     "Rows as a library"
     ids,X,props = zip(*rows)
-    return SpectralLibrary(np.stack(X), self.wavenumbers, pd.DataFrame(props, index=pd.Index(ids, name='id')), self.name)
+    props = pd.DataFrame(props, index=pd.Index(ids, name='id'))
+    return SpectralLibrary(np.stack(X), self.wavenumbers, props, self.name)
 
 # %% ../nbs/01c_instruments.ipynb #cd23d8ca
 @patch
-def name_soils(self:SpectraFiles):
-    "An id for each soil outside the tables: `ids`, by its first file"
-    held = [i for t in self.tables.values() if t for i in t.properties.index.astype(str)]
-    first = {g[0]: sample_name(g[0], self.replicates) for g in self.groups if g[0] not in self.tables}
-    known = {g[0] for g in self.groups if any(map(_kind, g))}
-    good = [f for f in first if f in known]
-    self.ids = dict(zip(good, distinct_ids([first[f] for f in good], good, held)))
-    self.taken = {*held, *self.ids.values()}
-    for f in first.keys()-known:
-        id = first[f] if first[f] not in self.taken else f.name
-        self.ids[f] = id if id not in self.taken else str(f)
-        self.taken.add(self.ids[f])
-    self._remark_on_ids(held, first)
+def free_id(self:SpectraFiles, f:Path, id:str)->str:
+    "An id that no other row has, `id` if possible"
+    free = next(i for i in (id, f.name, f'{_above(f)}/{f.name}', str(f), f'{f} again') if i not in self.taken)
+    self.taken.add(free)
+    return free
 
-# %% ../nbs/01c_instruments.ipynb #deb27952
 @patch
-def _remark_on_ids(self:SpectraFiles, held:list, first:dict):
-    "Say which ids stand twice, and which were told apart"
-    twice = [i for i,n in Counter([*held, *self.ids.values()]).items() if n>1]
-    if twice: self.remarks.append(f'id {some(twice)} stands on several rows: tell these soils apart before you use the values')
+def name_soils(self:SpectraFiles):
+    "Sets `ids`: an id for each soil outside the tables, by its first file"
+    in_tables = [i for t in self.tables.values() if t for i in t.properties.index.astype(str)]
+    first = {g[0]: sample_name(g[0], self.replicates) for g in self.groups if g[0] not in self.tables}
+    known = [g[0] for g in self.groups if g[0] in first and any(map(_kind, g))]
+    ids = distinct_ids([first[f] for f in known], known, in_tables)
+    self.ids = dict(zip(known, ids))
+    self.taken = {*in_tables, *ids}
+    for f in first:
+        if f not in self.ids: self.ids[f] = self.free_id(f, first[f])
+    self.remark_on_ids([*in_tables, *ids], first)
+
+# %% ../nbs/01c_instruments.ipynb #a7200929
+@patch
+def remark_on_ids(self:SpectraFiles, ids:list, first:dict):
+    "Say which ids stand twice, which were told apart, and whether the ending was found at all"
+    twice = [i for i,n in Counter(ids).items() if n>1]
+    if twice: self.remarks.append(f'id {some(twice)} stands on several rows: are these one soil or two?')
     new = [i for f,i in self.ids.items() if i!=first[f]]
-    if new: self.remarks.append(f'names that stand more than once were told apart: {some(new)}')
-    ending = replicate_ending(self.replicates)
-    if ending and not any(sample_name(f)!=sample_name(f, self.replicates) for g in self.groups for f in g):
+    if new: self.remarks.append(f'{len(new)} name(s) stand more than once: their ids are now {some(new)}')
+    if replicate_ending(self.replicates) and all(n==sample_name(f) for f,n in first.items()):
         self.remarks.append(f'replicates {self.replicates!r} is the ending of no file\'s name (the first is '
                             f'{self.files[0].name}): nothing was cut off')
 
-# %% ../nbs/01c_instruments.ipynb #f3ed88fc
+# %% ../nbs/01c_instruments.ipynb #ddb292c4
 @patch
 def prepare(self:SpectraFiles):
     "Open the tables, name the soils, find the grid"
-    self._anew()
-    tables = [f for f in self.files if f.name.lower().endswith(_TABLES) or f.is_dir()]
-    self.tables = {f: self.attempt(f, open_library, f) for f in tables}
+    self._reset()
+    self.tables = {f: self.attempt(f, open_library, f) for f in self.files if _is_table(f)}
     self.name_soils()
     if self.wavenumbers is not None: return
-    singles = [f for f in self.files if f not in self.tables]          # kept: they are read once
-    self.kept = {f: l for f in singles if (l := self.attempt(f, read_instrument, f, self.unit)) is not None}
+    for f in self.files:                                               # kept, so that they are read once
+        lib = None if f in self.tables else self.attempt(f, read_instrument, f, self.unit)
+        if lib is not None: self.kept[f] = lib
     grids = [(l.wavenumbers, 1) for l in self.kept.values()]
     grids += [(np.asarray(t.wavenumbers), len(t)) for t in self.tables.values() if t]
     if not grids: self.nothing_read()
@@ -663,7 +715,9 @@ def prepare(self:SpectraFiles):
 
 @patch
 def nothing_read(self:SpectraFiles):
-    f,why = next(iter(self.refused.items()))
+    "Raise what was wrong with the first file"
+    f = next(f for f in self.files if f in self.refused)
+    why = self.refused[f]
     if len(self.files)==1: raise MirzaiError(f'{f}: {why}')
     raise MirzaiError(f'none of {len(self.files)} files could be read; the first: {f}: {why}')
 
@@ -690,24 +744,32 @@ def parts(self:SpectraFiles,
 
 @patch
 def _count(self:SpectraFiles, part)->SpectralLibrary:
-    self.rows += int((part.properties.scans>0).sum())
+    "Keep count of what goes out"
+    self.soils += int((part.properties.scans>0).sum())
     return part
 
 # %% ../nbs/01c_instruments.ipynb #708e37ae
 @patch
 def summary(self:SpectraFiles)->list: # of sentences; the first counts what was read
     "What was read and what was not, once all parts went by"
-    n,bad = len(self.files),len(self.refused)
-    out = [f'{n-bad} of {n} files read: {self.rows} soils']
+    n,bad = len(self.files), [f for f in self.files if f in self.refused]
+    out = [f'{n-len(bad)} of {n} files read: {self.soils} soils']
     if bad:
-        why = put_together([(f, _short(m)) for f,m in self.refused.items()])
-        out.append(f'{bad} of {n} files could not be read: {"; ".join(why)}')
-    if self.others: out.append(self._others()[2:].replace('kinds (', 'kinds not read ('))
-    if self.odd: out.append(f'{len(self.odd)} soils have scans more than {SPREAD_LIMIT:g} apart ({some(self.odd)}): '
-                            f'are they one soil? If not, read again with replicates none')
-    if self.many: out.append(f'{len(self.many)} soils have more than {MANY_SCANS} scans ({some(self.many)}): are '
-                             f'they one soil?')
-    return out+self.remarks+put_together(self.heard)
+        why = put_together([(f, _short(self.refused[f])) for f in bad])
+        out.append(f'{len(bad)} of {n} files could not be read: {"; ".join(why)}')
+    if self.others: out.append(self.other_kinds())
+    return out+self.on_scans()+self.remarks+put_together(self.warned)
+
+@patch
+def on_scans(self:SpectraFiles)->list: # of sentences
+    "Soils whose scans may be of several soils"
+    far,many = self.far_apart, self.many_scans
+    out = []
+    if far: out.append(f'the scans of {len(far)} soil(s) lie more than {SPREAD_LIMIT:g} apart ({some(far)}): '
+                       f'are they one soil? If not, read again with replicates none')
+    if many: out.append(f'{len(many)} soil(s) have more than {MANY_SCANS} scans ({some(many)}): '
+                        f'are they one soil?')
+    return out
 
 # %% ../nbs/01c_instruments.ipynb #361513aa
 def read_instruments(paths, # files and folders, in any mixture and order; a table counts as many soils
