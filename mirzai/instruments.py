@@ -319,7 +319,7 @@ def _kind(path:Path)->str|None: # 'OPUS', 'OMNIC', 'JCAMP-DX'; None: a stranger,
     except (OSError, ValueError): return
     return _format(path, raw)
 
-# %% ../nbs/01c_instruments.ipynb #2c334058
+# %% ../nbs/01c_instruments.ipynb #13986d14
 def _column_names(path:Path)->list: # as they stand in the file
     "The header of a table"
     with open(path, 'rb') as f: start = f.read(4)
@@ -329,10 +329,11 @@ def _column_names(path:Path)->list: # as they stand in the file
 
 def _holds_spectra(table:Path)->bool: # also where it cannot be told
     "Can a table hold spectra, by the names of its columns?"
-    try: return sum(bool(re.search('[0-9]', c)) for c in _column_names(table))>=10
+    try: names = _column_names(table)
     except Exception: return True
+    return len(names)<2 or sum(bool(re.search('[0-9]', c)) for c in names)>=10
 
-# %% ../nbs/01c_instruments.ipynb #591251a2
+# %% ../nbs/01c_instruments.ipynb #a87023f2
 def is_spectral(path:Path)->bool:
     "Do its name or its first bytes say that a file holds spectra?"
     if path.name.lower().endswith(_TABLES): return _holds_spectra(path)
@@ -340,7 +341,7 @@ def is_spectral(path:Path)->bool:
     kind = _kind(path)
     return kind in ('OPUS', 'OMNIC') or kind=='JCAMP-DX' and b'##TITLE' in path.read_bytes()[:200].upper()
 
-# %% ../nbs/01c_instruments.ipynb #4238e3a9
+# %% ../nbs/01c_instruments.ipynb #b733aee0
 def _natural(path:Path)->tuple:
     "Sort key: folder by folder, numbers by their size; however the path is written"
     split = lambda text: [int(p) if i%2 else p for i,p in enumerate(re.split('([0-9]+)', text))]
@@ -349,7 +350,7 @@ def _natural(path:Path)->tuple:
 
 def _is_kssl(folder:Path)->bool: return os.path.isfile(folder/'spectra-features.npy')
 
-# %% ../nbs/01c_instruments.ipynb #c897f387
+# %% ../nbs/01c_instruments.ipynb #8f49dabe
 def _inside(folder:Path)->list:
     "The files under a folder, hidden ones left out; a KSSL folder counts as one"
     if _is_kssl(folder): return [folder]
@@ -360,7 +361,7 @@ def _inside(folder:Path)->list:
         found += [Path(root)/n for n in names if not n.startswith('.')]
     return found
 
-# %% ../nbs/01c_instruments.ipynb #88fbe78b
+# %% ../nbs/01c_instruments.ipynb #d6bb3ce4
 def _whole_folders(named:list)->set: # of the folders
     "Folders of which every file is named"
     whole_folders = set()
@@ -378,8 +379,8 @@ def instrument_files(paths # a file or folder, or a list of them
     named = [p for p in given if not p.is_dir()]
     whole = _whole_folders(named)
     found = named+[f for p in given if p.is_dir() for f in _inside(p)]
-    # of two names of one file the one that is no link
-    found = sorted(found, key=lambda f: (f.is_symlink(), _natural(f)))
+    # of two names of one file the one that is no link, then the shorter
+    found = sorted(found, key=lambda f: (f.is_symlink(), len(str(f)), _natural(f)))
     found = sorted({os.path.realpath(f): f for f in reversed(found)}.values(), key=_natural)
     passable = [f for f in found if not f.is_dir() and (f not in named or f.parent in whole)]
     other = {f for f in passable if not is_spectral(f)}
@@ -442,7 +443,7 @@ def distinct_ids(ids:list, # of soils
         ids = [name(f, i) if n[i]>1 else i for f,i in zip(files, ids)]
     return ids
 
-# %% ../nbs/01c_instruments.ipynb #9ddbfe36
+# %% ../nbs/01c_instruments.ipynb #e1b8fe18
 def band_shape(X, # (n, p) absorbance
                wavenumbers # (p,) cm⁻¹, rising
               )->np.ndarray: # (n, p)
@@ -452,7 +453,7 @@ def band_shape(X, # (n, p) absorbance
     bands = X-(X@slow)@slow.T
     with np.errstate(all='ignore'): return bands/bands.std(1, keepdims=True)
 
-# %% ../nbs/01c_instruments.ipynb #c48c4521
+# %% ../nbs/01c_instruments.ipynb #50985b42
 def scan_spread(X, # (n, p) absorbance of the scans of one soil
                 wavenumbers # (p,) cm⁻¹, rising
                )->np.ndarray: # (n,)
@@ -461,7 +462,7 @@ def scan_spread(X, # (n, p) absorbance of the scans of one soil
     if n<2: return np.full(n, np.nan)
     return np.abs(B-(B.sum(0)-B)/(n-1)).mean(1)
 
-# %% ../nbs/01c_instruments.ipynb #4452a8e9
+# %% ../nbs/01c_instruments.ipynb #9cd284d8
 SPREAD_LIMIT = .05   # of `scan_spread`: hardly any two soils of the sample are nearer to each other
 MANY_SCANS = 10      # of one soil
 
@@ -481,7 +482,7 @@ def _resampled(lib:SpectralLibrary, # absorbance
     spline = lambda s: CubicSpline(w, s)(at) if np.isfinite(s).all() else np.interp(at, w, s)
     return SpectralLibrary(np.stack([spline(s) for s in lib.spectra]), grid, lib.properties, lib.name)
 
-# %% ../nbs/01c_instruments.ipynb #e3bb5441
+# %% ../nbs/01c_instruments.ipynb #3f5671f7
 def common_grid(grids:list # (wavenumbers, how many spectra have them), as found
                )->np.ndarray: # (p,) cm⁻¹
     "The grid that most spectra have; of equally common ones the finer"
@@ -537,7 +538,7 @@ class SpectraFiles:
         self.asked = None if wavenumbers is None else np.sort(np.asarray(wavenumbers, dtype=np.float64))
         self._reset()
 
-# %% ../nbs/01c_instruments.ipynb #4cf73e9c
+# %% ../nbs/01c_instruments.ipynb #0417be43
 @patch
 def _reset(self:SpectraFiles):
     "Nothing read yet"
@@ -594,7 +595,7 @@ def sound_scans(self:SpectraFiles, files:list)->dict: # file -> (p,) absorbance
     for f in gaps: self.refused[f] = 'absorbance missing at some wavenumbers: scan it again'
     return {f: s for f,s in scans.items() if f not in gaps}
 
-# %% ../nbs/01c_instruments.ipynb #ea2e0537
+# %% ../nbs/01c_instruments.ipynb #1c12dae2
 @patch
 def compare_scans(self:SpectraFiles, id:str, scans:dict)->tuple: # spread; '', or why this is no soil
     "How far the scans lie apart, and what to think of it"
@@ -610,7 +611,7 @@ def compare_scans(self:SpectraFiles, id:str, scans:dict)->tuple: # spread; '', o
     return spread, (f'its {n} scans differ by {spread:.2g}{which} (limit {SPREAD_LIMIT:g}): are they one '
                     f'soil? If not, read again with replicates none')
 
-# %% ../nbs/01c_instruments.ipynb #280b1e4a
+# %% ../nbs/01c_instruments.ipynb #8548766c
 @patch
 def mean_of(self:SpectraFiles, id:str, scans:dict)->tuple: # id, spectrum, properties
     "The row of a soil"
@@ -621,7 +622,7 @@ def mean_of(self:SpectraFiles, id:str, scans:dict)->tuple: # id, spectrum, prope
     return id, mean, dict(file=str(first), instrument=self.instruments[first], scans=len(scans),
                           spread=spread, trouble=trouble)
 
-# %% ../nbs/01c_instruments.ipynb #9aadc52d
+# %% ../nbs/01c_instruments.ipynb #1ecc712f
 @patch
 def refusal(self:SpectraFiles, f:Path, id:str)->tuple: # as in `soil`
     "The row of a file that was refused: no spectrum, no scan, its reason"
@@ -629,7 +630,7 @@ def refusal(self:SpectraFiles, f:Path, id:str)->tuple: # as in `soil`
     props = dict(file=str(f), instrument='', scans=0, spread=np.nan, trouble=f'not read: {self.refused[f]}')
     return id, np.full(len(self.wavenumbers), np.nan), props
 
-# %% ../nbs/01c_instruments.ipynb #97bf360f
+# %% ../nbs/01c_instruments.ipynb #1cf4eb0a
 @patch
 def soil(self:SpectraFiles, files:list)->list: # of rows as `mean_of` gives
     "The rows of one soil: the mean of its scans, and the files that were refused"
@@ -685,7 +686,7 @@ def name_soils(self:SpectraFiles):
         if f not in self.ids: self.ids[f] = self.free_id(f, first[f])
     self.remark_on_ids([*in_tables, *ids], first)
 
-# %% ../nbs/01c_instruments.ipynb #a7200929
+# %% ../nbs/01c_instruments.ipynb #b2c2f0ec
 @patch
 def remark_on_ids(self:SpectraFiles, ids:list, first:dict):
     "Say which ids stand twice, which were told apart, and whether the ending was found at all"
@@ -697,7 +698,7 @@ def remark_on_ids(self:SpectraFiles, ids:list, first:dict):
         self.remarks.append(f'replicates {self.replicates!r} is the ending of no file\'s name (the first is '
                             f'{self.files[0].name}): nothing was cut off')
 
-# %% ../nbs/01c_instruments.ipynb #ddb292c4
+# %% ../nbs/01c_instruments.ipynb #9a266b03
 @patch
 def prepare(self:SpectraFiles):
     "Open the tables, name the soils, find the grid"
