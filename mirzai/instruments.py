@@ -319,7 +319,7 @@ def _kind(path:Path)->str|None: # 'OPUS', 'OMNIC', 'JCAMP-DX'; None: a stranger,
     except (OSError, ValueError): return
     return _format(path, raw)
 
-# %% ../nbs/01c_instruments.ipynb #13986d14
+# %% ../nbs/01c_instruments.ipynb #ea968f0e
 def _column_names(path:Path)->list: # as they stand in the file
     "The header of a table"
     with open(path, 'rb') as f: start = f.read(4)
@@ -333,7 +333,7 @@ def _holds_spectra(table:Path)->bool: # also where it cannot be told
     except Exception: return True
     return len(names)<2 or sum(bool(re.search('[0-9]', c)) for c in names)>=10
 
-# %% ../nbs/01c_instruments.ipynb #a87023f2
+# %% ../nbs/01c_instruments.ipynb #e5f8003a
 def is_spectral(path:Path)->bool:
     "Do its name or its first bytes say that a file holds spectra?"
     if path.name.lower().endswith(_TABLES): return _holds_spectra(path)
@@ -341,7 +341,7 @@ def is_spectral(path:Path)->bool:
     kind = _kind(path)
     return kind in ('OPUS', 'OMNIC') or kind=='JCAMP-DX' and b'##TITLE' in path.read_bytes()[:200].upper()
 
-# %% ../nbs/01c_instruments.ipynb #b733aee0
+# %% ../nbs/01c_instruments.ipynb #de6179b1
 def _natural(path:Path)->tuple:
     "Sort key: folder by folder, numbers by their size; however the path is written"
     split = lambda text: [int(p) if i%2 else p for i,p in enumerate(re.split('([0-9]+)', text))]
@@ -350,7 +350,7 @@ def _natural(path:Path)->tuple:
 
 def _is_kssl(folder:Path)->bool: return os.path.isfile(folder/'spectra-features.npy')
 
-# %% ../nbs/01c_instruments.ipynb #8f49dabe
+# %% ../nbs/01c_instruments.ipynb #eee824de
 def _inside(folder:Path)->list:
     "The files under a folder, hidden ones left out; a KSSL folder counts as one"
     if _is_kssl(folder): return [folder]
@@ -361,7 +361,7 @@ def _inside(folder:Path)->list:
         found += [Path(root)/n for n in names if not n.startswith('.')]
     return found
 
-# %% ../nbs/01c_instruments.ipynb #d6bb3ce4
+# %% ../nbs/01c_instruments.ipynb #5ed3ff2e
 def _whole_folders(named:list)->set: # of the folders
     "Folders of which every file is named"
     whole_folders = set()
@@ -443,7 +443,7 @@ def distinct_ids(ids:list, # of soils
         ids = [name(f, i) if n[i]>1 else i for f,i in zip(files, ids)]
     return ids
 
-# %% ../nbs/01c_instruments.ipynb #e1b8fe18
+# %% ../nbs/01c_instruments.ipynb #2d0640ee
 def band_shape(X, # (n, p) absorbance
                wavenumbers # (p,) cm⁻¹, rising
               )->np.ndarray: # (n, p)
@@ -453,7 +453,7 @@ def band_shape(X, # (n, p) absorbance
     bands = X-(X@slow)@slow.T
     with np.errstate(all='ignore'): return bands/bands.std(1, keepdims=True)
 
-# %% ../nbs/01c_instruments.ipynb #50985b42
+# %% ../nbs/01c_instruments.ipynb #1df0ca2c
 def scan_spread(X, # (n, p) absorbance of the scans of one soil
                 wavenumbers # (p,) cm⁻¹, rising
                )->np.ndarray: # (n,)
@@ -462,7 +462,7 @@ def scan_spread(X, # (n, p) absorbance of the scans of one soil
     if n<2: return np.full(n, np.nan)
     return np.abs(B-(B.sum(0)-B)/(n-1)).mean(1)
 
-# %% ../nbs/01c_instruments.ipynb #9cd284d8
+# %% ../nbs/01c_instruments.ipynb #0583f686
 SPREAD_LIMIT = .05   # of `scan_spread`: hardly any two soils of the sample are nearer to each other
 MANY_SCANS = 10      # of one soil
 
@@ -482,7 +482,7 @@ def _resampled(lib:SpectralLibrary, # absorbance
     spline = lambda s: CubicSpline(w, s)(at) if np.isfinite(s).all() else np.interp(at, w, s)
     return SpectralLibrary(np.stack([spline(s) for s in lib.spectra]), grid, lib.properties, lib.name)
 
-# %% ../nbs/01c_instruments.ipynb #3f5671f7
+# %% ../nbs/01c_instruments.ipynb #919b4f94
 def common_grid(grids:list # (wavenumbers, how many spectra have them), as found
                )->np.ndarray: # (p,) cm⁻¹
     "The grid that most spectra have; of equally common ones the finer"
@@ -538,7 +538,7 @@ class SpectraFiles:
         self.asked = None if wavenumbers is None else np.sort(np.asarray(wavenumbers, dtype=np.float64))
         self._reset()
 
-# %% ../nbs/01c_instruments.ipynb #0417be43
+# %% ../nbs/01c_instruments.ipynb #96fd14fb
 @patch
 def _reset(self:SpectraFiles):
     "Nothing read yet"
@@ -574,97 +574,6 @@ def attempt(self:SpectraFiles, f:Path, read, *args): # what `read` gives, or Non
     self.warned += [(f, ' '.join(h.split()).removeprefix(f'{f}: ')) for h in warned]
     return out
 
-# %% ../nbs/01c_instruments.ipynb #90667a9a
-@patch
-def scan(self:SpectraFiles, f:Path)->np.ndarray|None: # (p,) absorbance; None: refused
-    "One file, from its own grid straight to the one that is wanted"
-    if f in self.refused: return
-    lib = self.kept.pop(f, None)
-    if lib is None: lib = self.attempt(f, read_instrument, f, self.unit)
-    if lib is None or (there := self.attempt(f, self.onto, lib, self.wavenumbers)) is None: return
-    self.instruments[f] = lib.properties.instrument.iloc[0]
-    return there.spectra[0]
-
-# %% ../nbs/01c_instruments.ipynb #95473f10
-@patch
-def sound_scans(self:SpectraFiles, files:list)->dict: # file -> (p,) absorbance
-    "The scans of a soil that can be read; with gaps only where none is without"
-    scans = {f: s for f in files if (s := self.scan(f)) is not None}
-    gaps = [f for f,s in scans.items() if not np.isfinite(s).all()]
-    if len(gaps)==len(scans): return scans
-    for f in gaps: self.refused[f] = 'absorbance missing at some wavenumbers: scan it again'
-    return {f: s for f,s in scans.items() if f not in gaps}
-
-# %% ../nbs/01c_instruments.ipynb #1c12dae2
-@patch
-def compare_scans(self:SpectraFiles, id:str, scans:dict)->tuple: # spread; '', or why this is no soil
-    "How far the scans lie apart, and what to think of it"
-    n = len(scans)
-    if n>MANY_SCANS: self.many_scans.append(id)
-    apart = scan_spread(list(scans.values()), self.wavenumbers)
-    if not np.isfinite(apart).all(): return np.nan, ''
-    farthest = apart.argmax()
-    spread = float(apart[farthest])
-    if spread<=SPREAD_LIMIT: return spread, ''
-    self.far_apart[id] = spread
-    which = f', mostly {list(scans)[farthest].name}' if n>2 else ''
-    return spread, (f'its {n} scans differ by {spread:.2g}{which} (limit {SPREAD_LIMIT:g}): are they one '
-                    f'soil? If not, read again with replicates none')
-
-# %% ../nbs/01c_instruments.ipynb #8548766c
-@patch
-def mean_of(self:SpectraFiles, id:str, scans:dict)->tuple: # id, spectrum, properties
-    "The row of a soil"
-    spread,trouble = self.compare_scans(id, scans)
-    first,*others = scans
-    mean = scans[first] if not others else np.mean(list(scans.values()), axis=0, dtype=np.float64)
-    if not np.isfinite(mean).all(): trouble = 'absorbance missing at some wavenumbers: scan it again'
-    return id, mean, dict(file=str(first), instrument=self.instruments[first], scans=len(scans),
-                          spread=spread, trouble=trouble)
-
-# %% ../nbs/01c_instruments.ipynb #1ecc712f
-@patch
-def refusal(self:SpectraFiles, f:Path, id:str)->tuple: # as in `soil`
-    "The row of a file that was refused: no spectrum, no scan, its reason"
-    if id!=self.ids.get(f): id = self.free_id(f, id)
-    props = dict(file=str(f), instrument='', scans=0, spread=np.nan, trouble=f'not read: {self.refused[f]}')
-    return id, np.full(len(self.wavenumbers), np.nan), props
-
-# %% ../nbs/01c_instruments.ipynb #1cf4eb0a
-@patch
-def soil(self:SpectraFiles, files:list)->list: # of rows as `mean_of` gives
-    "The rows of one soil: the mean of its scans, and the files that were refused"
-    id,scans = self.ids[files[0]], self.sound_scans(files)
-    rows = [self.mean_of(id, scans)] if scans else []
-    for f in files:
-        if f in self.refused: rows.append(self.refusal(f, f.name if rows else id))
-    return rows
-
-# %% ../nbs/01c_instruments.ipynb #44ab088c
-@patch
-def table(self:SpectraFiles, f:Path, rows:int):
-    "The parts of a table"
-    file = self.tables[f]
-    parts = iter(()) if file is None else file.chunks(self.unit or 'absorbance', rows)
-    read = lambda: None if (part := next(parts, None)) is None else self.onto(part, self.wavenumbers)
-    used = False
-    while (part := self.attempt(f, read)) is not None:
-        used,index = True,part.properties.index.astype(str)
-        part.properties = part.properties.set_axis(index).assign(
-            file=str(f), instrument='table', scans=1, spread=np.nan, trouble='')
-        yield part
-    if f in self.refused:
-        if used: raise MirzaiError(f'{f}: {self.refused[f]}')
-        yield self.pack([self.refusal(f, sample_name(f))])
-
-# %% ../nbs/01c_instruments.ipynb #a07f27c0
-@patch
-def pack(self:SpectraFiles, rows:list)->SpectralLibrary:
-    "Rows as a library"
-    ids,X,props = zip(*rows)
-    props = pd.DataFrame(props, index=pd.Index(ids, name='id'))
-    return SpectralLibrary(np.stack(X), self.wavenumbers, props, self.name)
-
 # %% ../nbs/01c_instruments.ipynb #cd23d8ca
 @patch
 def free_id(self:SpectraFiles, f:Path, id:str)->str:
@@ -686,7 +595,7 @@ def name_soils(self:SpectraFiles):
         if f not in self.ids: self.ids[f] = self.free_id(f, first[f])
     self.remark_on_ids([*in_tables, *ids], first)
 
-# %% ../nbs/01c_instruments.ipynb #b2c2f0ec
+# %% ../nbs/01c_instruments.ipynb #9f6acc55
 @patch
 def remark_on_ids(self:SpectraFiles, ids:list, first:dict):
     "Say which ids stand twice, which were told apart, and whether the ending was found at all"
@@ -698,7 +607,7 @@ def remark_on_ids(self:SpectraFiles, ids:list, first:dict):
         self.remarks.append(f'replicates {self.replicates!r} is the ending of no file\'s name (the first is '
                             f'{self.files[0].name}): nothing was cut off')
 
-# %% ../nbs/01c_instruments.ipynb #9a266b03
+# %% ../nbs/01c_instruments.ipynb #a7fc8fcc
 @patch
 def prepare(self:SpectraFiles):
     "Open the tables, name the soils, find the grid"
@@ -721,6 +630,97 @@ def nothing_read(self:SpectraFiles):
     why = self.refused[f]
     if len(self.files)==1: raise MirzaiError(f'{f}: {why}')
     raise MirzaiError(f'none of {len(self.files)} files could be read; the first: {f}: {why}')
+
+# %% ../nbs/01c_instruments.ipynb #90667a9a
+@patch
+def scan(self:SpectraFiles, f:Path)->np.ndarray|None: # (p,) absorbance; None: refused
+    "One file, from its own grid straight to the one that is wanted"
+    if f in self.refused: return
+    lib = self.kept.pop(f, None)
+    if lib is None: lib = self.attempt(f, read_instrument, f, self.unit)
+    if lib is None or (there := self.attempt(f, self.onto, lib, self.wavenumbers)) is None: return
+    self.instruments[f] = lib.properties.instrument.iloc[0]
+    return there.spectra[0]
+
+# %% ../nbs/01c_instruments.ipynb #95473f10
+@patch
+def sound_scans(self:SpectraFiles, files:list)->dict: # file -> (p,) absorbance
+    "The scans of a soil that can be read; with gaps only where none is without"
+    scans = {f: s for f in files if (s := self.scan(f)) is not None}
+    gaps = [f for f,s in scans.items() if not np.isfinite(s).all()]
+    if len(gaps)==len(scans): return scans
+    for f in gaps: self.refused[f] = 'absorbance missing at some wavenumbers: scan it again'
+    return {f: s for f,s in scans.items() if f not in gaps}
+
+# %% ../nbs/01c_instruments.ipynb #e19c5cd7
+@patch
+def compare_scans(self:SpectraFiles, id:str, scans:dict)->tuple: # spread; '', or why this is no soil
+    "How far the scans lie apart, and what to think of it"
+    n = len(scans)
+    if n>MANY_SCANS: self.many_scans.append(id)
+    apart = scan_spread(list(scans.values()), self.wavenumbers)
+    if not np.isfinite(apart).all(): return np.nan, ''
+    farthest = apart.argmax()
+    spread = float(apart[farthest])
+    if spread<=SPREAD_LIMIT: return spread, ''
+    self.far_apart[id] = spread
+    which = f', mostly {list(scans)[farthest].name}' if n>2 else ''
+    return spread, (f'its {n} scans differ by {spread:.2g}{which} (limit {SPREAD_LIMIT:g}): are they one '
+                    f'soil? If not, read again with replicates none')
+
+# %% ../nbs/01c_instruments.ipynb #a0c796a3
+@patch
+def mean_of(self:SpectraFiles, id:str, scans:dict)->tuple: # id, spectrum, properties
+    "The row of a soil"
+    spread,trouble = self.compare_scans(id, scans)
+    first,*others = scans
+    mean = scans[first] if not others else np.mean(list(scans.values()), axis=0, dtype=np.float64)
+    if not np.isfinite(mean).all(): trouble = 'absorbance missing at some wavenumbers: scan it again'
+    return id, mean, dict(file=str(first), instrument=self.instruments[first], scans=len(scans),
+                          spread=spread, trouble=trouble)
+
+# %% ../nbs/01c_instruments.ipynb #666c60a4
+@patch
+def refusal(self:SpectraFiles, f:Path, id:str)->tuple: # as in `soil`
+    "The row of a file that was refused: no spectrum, no scan, its reason"
+    if id!=self.ids.get(f): id = self.free_id(f, id)
+    props = dict(file=str(f), instrument='', scans=0, spread=np.nan, trouble=f'not read: {self.refused[f]}')
+    return id, np.full(len(self.wavenumbers), np.nan), props
+
+# %% ../nbs/01c_instruments.ipynb #288a14b2
+@patch
+def soil(self:SpectraFiles, files:list)->list: # of rows as `mean_of` gives
+    "The rows of one soil: the mean of its scans, and the files that were refused"
+    id,scans = self.ids[files[0]], self.sound_scans(files)
+    rows = [self.mean_of(id, scans)] if scans else []
+    for f in files:
+        if f in self.refused: rows.append(self.refusal(f, f.name if rows else id))
+    return rows
+
+# %% ../nbs/01c_instruments.ipynb #a07f27c0
+@patch
+def pack(self:SpectraFiles, rows:list)->SpectralLibrary:
+    "Rows as a library"
+    ids,X,props = zip(*rows)
+    props = pd.DataFrame(props, index=pd.Index(ids, name='id'))
+    return SpectralLibrary(np.stack(X), self.wavenumbers, props, self.name)
+
+# %% ../nbs/01c_instruments.ipynb #44ab088c
+@patch
+def table(self:SpectraFiles, f:Path, rows:int):
+    "The parts of a table"
+    file = self.tables[f]
+    parts = iter(()) if file is None else file.chunks(self.unit or 'absorbance', rows)
+    read = lambda: None if (part := next(parts, None)) is None else self.onto(part, self.wavenumbers)
+    used = False
+    while (part := self.attempt(f, read)) is not None:
+        used,index = True,part.properties.index.astype(str)
+        part.properties = part.properties.set_axis(index).assign(
+            file=str(f), instrument='table', scans=1, spread=np.nan, trouble='')
+        yield part
+    if f in self.refused:
+        if used: raise MirzaiError(f'{f}: {self.refused[f]}')
+        yield self.pack([self.refusal(f, sample_name(f))])
 
 # %% ../nbs/01c_instruments.ipynb #b8d675b9
 @patch
