@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 import brukeropus.file.data, brukeropus.file.parse, jcamp                                # so that no reader needs to import them
 from hypothesis import HealthCheck, given, settings, strategies as st
-from mirzai.instruments import spectra_chunks
+from mirzai.instruments import SpectraFiles, spectra_chunks
 from mirzai.library import MirzaiError, SpectralLibrary, concat
 from mirzai.loading import read_library, write_library
 from test_instruments import affn, opus, spa, squeezed, xypoints
@@ -140,6 +140,21 @@ def test_instrument_files(soil, place, name):
         f.write_bytes(mutate(good, how)); got,_ = attempt(in_parts, f)
         if got is not None: sound(got)
     check()
+
+@pytest.mark.parametrize('name', INSTRUMENTS)
+def test_damaged_neighbours(soil, place, name):
+    "Beside a file damaged anyhow a sound one is read as if it were alone, and the damaged one has a row"
+    w,X = soil; good = INSTRUMENTS[name](w, X[0]); d = place/'beside'; d.mkdir(exist_ok=True); f = d/name
+    (d/'sound.0').write_bytes(opus(w, [('ab', X[1])]))
+    def both(): return concat(list(SpectraFiles(d, wavenumbers=w[::-1]).parts()))
+    @fuzz(60)
+    @given(MUTATIONS)
+    def check(how):
+        f.write_bytes(mutate(good, how)); got,_ = attempt(both)
+        assert len(got)==2 and np.array_equal(got.by_id('sound').spectra[0], X[1, ::-1]) and got.properties.scans['sound']==1
+        other = got[got.ids!='sound']
+        assert np.isfinite(other.spectra).any()==(other.properties.scans.iloc[0]==1) and '\n' not in other.properties.trouble.iloc[0]
+    check(); f.unlink()
 
 @pytest.mark.parametrize('name', INSTRUMENTS)
 def test_cut_instrument_files(soil, place, name):
