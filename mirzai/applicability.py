@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['SHAPES', 'SLOPES', 'MOST', 'STATISTICS', 'SHARE', 'UNUSABLE', 'off_air', 'slopes', 'directions', 'Domain', 'unseen',
-           'certify', 'joint_limits', 'fit_domain', 'auroc']
+           'certify', 'common_scale', 'oddity', 'promised_share', 'joint_limits', 'fit_domain', 'auroc']
 
 # %% ../nbs/12b_applicability.ipynb #b93d0d44
 import numpy as np, pandas as pd
 from fastcore.basics import patch, store_attr
-from scipy.stats import rankdata
+from functools import partial
 from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 from .library import SpectralLibrary, panels
@@ -32,11 +32,13 @@ SHAPES,SLOPES = 20,40   # directions kept: of the SNV spectra for T², of their 
 MOST = 5000             # training spectra from which they are taken; more change them little
 
 def directions(Z, # (n, p)
-               k:int, # how many; a quarter as many as samples at most
-               seed:int=0 # of the solver
+               k:int, # how many; a quarter as many as `of` samples at most
+               seed:int=0, # of the solver
+               of:int=None # size of the whole training set, where this is a part of it; default: n
               )->tuple: # (p,) middle, (k, p) axes, (k,) variances along them
     "Principal components"
-    fit = PCA(min(k, max(len(Z)//4, 1), Z.shape[1]), random_state=seed).fit(Z)
+    few = max((of or len(Z))//4, 1)
+    fit = PCA(min(k, few, *Z.shape), random_state=seed).fit(Z)
     return fit.mean_, fit.components_, fit.explained_variance_
 
 # %% ../nbs/12b_applicability.ipynb #7efc0f15
@@ -44,17 +46,17 @@ class Domain:
     "What the training spectra look like, and the limits beyond which a spectrum is a stranger"
     def __init__(self,
         arrays:dict, # wavenumbers; middle, axes, variance; slope_middle, slope_axes, slope_unit
-        settings:dict # limits and typical values of each statistic, share, split, n: plain values
+        settings:dict # limits and typical values of each statistic, share promised, split, n: plain values
     ): store_attr()
 
     def pack(self): return dict(self.arrays), dict(self.settings)   # Domain(*d.pack()) is the way back
 
 # %% ../nbs/12b_applicability.ipynb #8ca57f6e
-def _describe(lib, seed=0): # a Domain without limits
+def _describe(lib, seed=0, of=None): # a Domain without limits
     rows = np.random.default_rng(seed).permutation(len(lib))[:MOST]
     X,w = lib.spectra[np.sort(rows)], lib.wavenumbers
-    middle,axes,variance = directions(SNV().fit_transform(X.astype(np.float64)), SHAPES, seed)
-    slope_middle,slope_axes,_ = directions(S := slopes(X, w), SLOPES, seed)
+    middle,axes,variance = directions(SNV().fit_transform(X.astype(np.float64)), SHAPES, seed, of)
+    slope_middle,slope_axes,_ = directions(S := slopes(X, w), SLOPES, seed, of)
     C = S-slope_middle
     unit = (C-C@slope_axes.T@slope_axes).std(0)
     arrays = dict(middle=middle, axes=axes, variance=np.maximum(variance, 1e-12), slope_middle=slope_middle,
@@ -109,10 +111,11 @@ def _measure(self:Domain,
 STATISTICS = ('q', 't2', 'remoteness')
 
 def unseen(model, # fitted on `train`; None: no remoteness
-           train:SpectralLibrary, new:SpectralLibrary
+           train:SpectralLibrary, new:SpectralLibrary,
+           of:int=None # size of the whole training set, where `train` is a part of it
           )->np.ndarray: # (n_new, 3) of `STATISTICS`
     "How new spectra look to a training set and its model"
-    parts,t2 = _describe(train)._measure(new.spectra)
+    parts,t2 = _describe(train, of=of)._measure(new.spectra)
     far = np.full(len(new), np.nan) if model is None else model.remoteness(new)
     return np.c_[parts.sum(1), t2, far]
 
@@ -126,7 +129,7 @@ def certify(make, # function of nothing that gives an unfitted estimator
             jobs:int=1 # folds at a time
            )->tuple: # Calibration; (n, 3) DataFrame for `fit_domain`
     "What a model owes to a laboratory: calibrated errors, and the numbers of soils it had not seen"
-    c,seen = calibrate(make, lib, folds, groups, seed, jobs, unseen, by=by)
+    c,seen = calibrate(make, lib, folds, groups, seed, jobs, partial(unseen, of=len(lib)), by=by)
     held_out = pd.DataFrame(seen, columns=STATISTICS, index=lib.ids)
     held_out.attrs['split'] = c.settings['split']
     return c, held_out
@@ -137,44 +140,66 @@ def _held_out(model, lib, folds=10, groups='profile', seed=0):
     for f in np.unique(fold):
         train = lib[fold!=f]
         again = model.refit(train) if hasattr(model, 'refit') else None
-        out[fold==f] = unseen(again, train, lib[fold==f])
+        out[fold==f] = unseen(again, train, lib[fold==f], len(lib))
     out = pd.DataFrame(out, columns=STATISTICS, index=lib.ids)
     out.attrs['split'] = folds_in_words(lib, fold, groups)
     return out
 
-# %% ../nbs/12b_applicability.ipynb #29513b3b
-SHARE = .025   # of unseen soils of the known kinds that are flagged
+# %% ../nbs/12b_applicability.ipynb #e9dfa476
+def common_scale(held_out # (n, m) statistics of soils that were not trained on
+                )->tuple: # (m,) medians, (m,) upper quartiles
+    "Where 0 and 1 lie on the scale on which statistics are compared"
+    middle,upper = np.nanquantile(held_out, [.5, .75], axis=0)
+    return middle, np.maximum(upper, middle*(1+1e-9))
 
+def oddity(values, # (n, m) statistics
+           middle, upper # (m,) from `common_scale`
+          )->np.ndarray: # (n,) 0: as the median soil; the statistic that is furthest out counts
+    "One number for several statistics"
+    with np.errstate(divide='ignore'): z = np.log(values/middle)/np.log(upper/middle)
+    return z.max(axis=1)
+
+# %% ../nbs/12b_applicability.ipynb #29513b3b
+SHARE = .025   # of unseen soils of the known kinds that are flagged, where there are enough of them
+
+def promised_share(n:int, # soils held out
+                   share:float=SHARE # asked
+                  )->tuple: # how many of the n lie at or beyond the limit; the share promised of the next soils
+    "What n soils can promise"
+    k = min(max(round(share*(n+1)), 1), n)
+    return k, k/(n+1)
+
+# %% ../nbs/12b_applicability.ipynb #801afc77
 def joint_limits(held_out, # (n, m) statistics of soils that were not trained on; a column may be all NaN
-                 share:float=SHARE # of them beyond any limit
+                 share:float=SHARE # of the next soils beyond any limit, as nearly as n can promise it
                 )->np.ndarray: # (m,) limits; NaN for a column that is NaN
     "Limits of equal level that together flag a share"
     h = np.asarray(held_out, dtype=np.float64)
     have = np.isfinite(h).any(0)
-    h = h[np.isfinite(h[:, have]).all(1)]
-    worst = rankdata(h[:, have], axis=0).max(1)
-    levels = np.unique(worst)
-    beyond = ((worst[:, None]>levels).sum(0)+1)/(len(h)+1)            # expected of the next soil
-    rank = levels[np.abs(beyond-share).argmin()]
+    h = h[np.isfinite(h[:, have]).all(1)][:, have]
+    middle,upper = common_scale(h)
+    k,_ = promised_share(len(h), share)
+    level = np.sort(oddity(h, middle, upper))[-k]
     out = np.full(len(have), np.nan)
-    out[have] = np.sort(h[:, have], axis=0)[int(rank)-1]
+    out[have] = middle*(upper/middle)**level
     return out
 
 # %% ../nbs/12b_applicability.ipynb #190af10e
 def fit_domain(model, # fitted on `lib`, for its own distance; None: without
                lib:SpectralLibrary, # the training set
                held_out=None, # from `certify`; None: found again here, fold by fold
-               share:float=SHARE, # of unseen soils of the known kinds that will be flagged
+               share:float=SHARE, # asked of unseen soils of the known kinds that will be flagged
                seed:int=0 # of folds and directions
               )->Domain:
     "What the training set looks like, with limits from soils held out"
     if held_out is None: held_out = _held_out(model, lib, seed=seed)
     d,h = _describe(lib, seed), np.asarray(held_out, dtype=np.float64)
+    h = h[np.isfinite(h[:, np.isfinite(h).any(0)]).all(1)]
     plain = lambda v: {k: None if np.isnan(x) else float(x) for k,x in zip(STATISTICS, v)}
     limits = joint_limits(h, share)
     typical = [np.nan if np.isnan(l) else np.nanmedian(c) for l,c in zip(limits, h.T)]
-    d.settings = dict(limits=plain(limits), typical=plain(typical), share=share, n=len(lib),
-                      split=held_out.attrs['split'])
+    d.settings = dict(limits=plain(limits), typical=plain(typical), share=promised_share(len(h), share)[1],
+                      n=len(lib), split=held_out.attrs['split'])
     return d
 
 # %% ../nbs/12b_applicability.ipynb #c3599e20

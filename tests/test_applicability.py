@@ -1,7 +1,8 @@
 "Applicability: known soils pass, strangers do not, limits are honest, storage, odd input"
 import json, subprocess, sys
 import numpy as np, pandas as pd, pytest
-from mirzai.applicability import STATISTICS, UNUSABLE, Domain, auroc, certify, fit_domain, joint_limits, unseen
+from mirzai.applicability import (STATISTICS, UNUSABLE, Domain, auroc, certify, common_scale, fit_domain, joint_limits, oddity,
+                                  promised_share, unseen)
 from mirzai.gpr import GPR
 from mirzai.library import MirzaiError, SpectralLibrary
 from mirzai.loading import load_sample
@@ -36,10 +37,56 @@ def real():
 def test_known_soils_pass(libs, model, domain):
     assert .01<=(domain.look(libs[1], model).reason!='').mean()<=.05      # other profiles, never seen
 
+# three correlated statistics, and limits from n of them: how often does the next one lie beyond?
+MIX = np.linalg.cholesky([[1, .5, .3], [.5, 1, .4], [.3, .4, 1]])
+drawn = lambda rng, n: ((rng.normal(size=(6, n, 3))@MIX.T)**2).sum(0)
+
+def found_beyond(rule, n, missing=False, repeats=200):
+    rng = np.random.default_rng(n)
+    known, new = np.array([1, 1, np.nan if missing else 1]), drawn(rng, 10_000)
+    return np.mean([(new>rule(drawn(rng, n)*known)).any(1).mean() for _ in range(repeats)])
+
+@pytest.mark.parametrize('n,off', [(20, .02), (30, .01), (60, .01), (400, .003)])
+@pytest.mark.parametrize('missing', [False, True])
+def test_limits_flag_the_share_they_promise(n, off, missing):
+    assert abs(found_beyond(joint_limits, n, missing)-promised_share(n)[1])<off
+
+def test_this_check_finds_wrong_limits():
+    each = lambda h: np.nanquantile(h, .975, axis=0)                    # a limit for each statistic, none for all
+    largest = lambda h: h.max(0)                                        # which no thirty soils can keep
+    assert found_beyond(each, 400)-promised_share(400)[1]>.01 and found_beyond(largest, 30)-promised_share(30)[1]>.02
+
+def test_promises():
+    assert [promised_share(n)[0] for n in (1, 20, 30, 60, 400, 5000)]==[1, 1, 1, 2, 10, 125]
+    assert promised_share(30)[1]==1/31 and promised_share(9, .5)==(5, .5)
+
+def test_common_scale():
+    h = drawn(np.random.default_rng(0), 200)
+    z = oddity(h, *common_scale(h))
+    assert np.isclose(np.median(z), np.median(oddity(h**2*7, *common_scale(h**2*7))), atol=.02)   # any unit, any power
+    assert np.allclose(oddity(np.array([np.median(h, 0), np.quantile(h, .75, axis=0)]), *common_scale(h)), [0, 1])
+    assert (joint_limits(np.ones((40, 3)))>=1).all()                                             # nothing varies
+
+@pytest.mark.parametrize('n,seeds,off', [(30, 20, .02), (60, 12, .02), (300, 4, .015)])
+def test_real_soils_are_flagged_as_promised(n, seeds, off):
+    lib = to_grid(load_sample().select('kex'), np.arange(600, 4001, 8.))
+    def found(seed):
+        rows = np.random.default_rng([seed, n]).permutation(len(lib))
+        d = fit_domain(m := PLSR(5).fit(lib[rows[:n]]), lib[rows[:n]])
+        assert d.settings['share']==promised_share(n)[1]
+        return (d.look(lib[rows[n:]], m).reason!='').mean()
+    assert abs(np.mean([found(s) for s in range(seeds)])-promised_share(n)[1])<off
+
 @pytest.mark.parametrize('groups', ['profile', None])
-def test_limits_flag_the_share_they_promise(libs, groups):
+def test_new_soils_are_flagged_as_promised(libs, model, groups):
     held = certify(plsr, libs[0], groups=groups)[1]
-    assert abs((held>joint_limits(held)).any(axis=1).mean()-.025)<.004
+    d = fit_domain(model, libs[0], held)
+    assert abs((d.look(libs[1], model).reason!='').mean()-d.settings['share'])<.015
+    own = unseen(model, libs[0], libs[0])                               # soils that directions and model have seen
+    cheated = fit_domain(model, libs[0], _as_split(pd.DataFrame(own, columns=STATISTICS)))
+    assert (cheated.look(libs[1], model).reason!='').mean()>(d.look(libs[1], model).reason!='').mean()
+
+def _as_split(t): t.attrs['split'] = 'none'; return t
 
 def test_strangers_do_not_pass(real):
     train,test = real

@@ -2,8 +2,8 @@
 import gzip, json, subprocess, sys, warnings
 import numpy as np, pandas as pd, pytest
 from mirzai import field, page
-from mirzai.field import (DECISIONS, LEAST_LOCAL, MG_K, MG_K2O, bias_factor, by_field, decide, doubtful, expected_costs,
-                          field_report, join_fields, local_score, mg_k, mg_k2o, more_needed, read_fields, threshold, write_table)
+from mirzai.field import (DECISIONS, MG_K, MG_K2O, by_field, decide, doubtful, expected_costs, field_report, join_fields,
+                          local_score, mg_k, mg_k2o, read_fields, threshold, write_table)
 from mirzai.library import MirzaiError
 
 def soils(n=60, seed=0, error=.12, wrong=1.):
@@ -55,47 +55,6 @@ def test_bad_costs(kw): one_line(decide, [.5], [''], True, **kw)
 
 def test_bad_probabilities():
     for p in ([1.1], [-.1], [.1, .2]): one_line(decide, p, [''], True)
-
-def test_exact_intervals():
-    from scipy.stats import beta, ttest_1samp
-    d = local_score(soils(60)); k,n = d['n_covered'], d['n_intervals']
-    assert np.allclose([d['coverage_low'], d['coverage_high']], [beta.ppf(.025, k, n-k+1), beta.ppf(.975, k+1, n-k)])
-    e = np.random.default_rng(0).normal(.1, .2, 30)
-    assert np.allclose(np.log10(bias_factor(e)[1:]), ttest_1samp(e, 0).confidence_interval(.95))
-
-def test_honest_models_hold_and_others_do_not():
-    verdicts = lambda **kw: np.mean([local_score(soils(40, s, **kw))['verdict'] for s in range(40)])
-    assert verdicts()>.9 and verdicts(wrong=2)<.05
-    narrow = [soils(60, s).assign(lower=lambda t: t.predicted*.9, upper=lambda t: t.predicted*1.1) for s in range(20)]
-    assert not any(local_score(t)['verdict'] for t in narrow)
-
-def test_local_score():
-    t = soils()
-    t.loc[:2, 'flag'] = 'noise'; t.loc[3, 'observed'] = np.nan; t.loc[4, 'predicted'] = np.nan; t.loc[5, ['lower', 'upper']] = np.nan
-    d = local_score(t, .5)
-    assert (d['n'], d['flagged'], d['unmeasured'], d['n_intervals'])==(55, 4, 1, 54) and d['n_below']==(t.observed[6:]<.5).sum()+(t.observed[5]<.5)
-    assert json.loads(json.dumps(d, allow_nan=False))==d
-    assert d['coverage_low']<d['coverage']<d['coverage_high'] and d['bias_low']<d['bias_factor']<d['bias_high']
-    bare = local_score(t.assign(lower=np.nan, upper=np.nan))
-    assert bare['coverage'] is None and not bare['verdict'] and 'no sample has an interval' in bare['reasons']
-    assert not local_score(soils().assign(observed=.5))['verdict'] # nothing varies: skill unknown
-    many = pd.concat([soils(30), soils(31).assign(flag='noise')])
-    assert local_score(many)['reasons'][-1]=='31 of 61 samples were flagged'
-    assert local_score(soils().assign(upper=np.inf))['n_covered']>50
-
-def test_local_samples_refused():
-    t = soils()
-    assert f'at least {LEAST_LOCAL}' in one_line(local_score, t.head(LEAST_LOCAL-1)) and local_score(t.head(LEAST_LOCAL))
-    assert '19 with a measured value' in one_line(local_score, t.head(30).assign(flag=['']*19+['noise']*11))
-    one_line(local_score, t.drop(columns='observed'))
-    for v in (0, -1, np.inf, '<0.06'): one_line(local_score, t.assign(observed=t.observed.astype(object).where(t.index>0, v)))
-
-def test_more_needed():
-    few,many = (local_score(soils(n, 1)) for n in (50, 200))
-    half = lambda d: (d['coverage_high']-d['coverage_low'])/2
-    assert more_needed(few).startswith('150 more') and f'±{half(few):.2f}' in more_needed(few)
-    assert .35<half(many)/half(few)<.7
-    assert more_needed(few|dict(coverage_low=None, coverage_high=None))
 
 @pytest.mark.parametrize('sep,mark', [(',', '.'), (';', ','), ('\t', ','), ('|', '.'), (' ', ',')])
 @pytest.mark.parametrize('code', ['utf-8', 'utf-8-sig', 'utf-16'])
@@ -205,6 +164,17 @@ def test_report():
     html = report(t, False)
     assert 'No local validation' in html and 'mirzai validate MODEL LOCAL' in html and 'likely below' not in html and 'Nothing is decided' in html
 
+@pytest.mark.parametrize('inside', [30, 43, 54])
+def test_no_page_promises_what_it_counted_otherwise(inside):
+    t = soils(54)
+    local = local_score(t.assign(lower=t.observed*np.where(np.arange(54)<inside, .5, 1.1), upper=t.observed*2))
+    html = field_report(pd.concat([t, decide(t.p_below, t.flag, False)], axis=1), CARD | dict(validation=local))
+    assert f'{inside} of 54 measured values lay inside' in html and 'nine times in ten' not in html
+    assert 'nine times in ten' in report(soils(5), False)
+
+def test_old_names_stay():
+    for name in ('LEAST_LOCAL', 'bias_factor', 'skill', 'local_score', 'more_needed', 'validation_text'): assert hasattr(field, name)
+
 def test_report_of_bare_predictions():
     t = soils(5)[['id', 'predicted']]
     assert 'No threshold was given' in field_report(t, {}) and 'countries not recorded' in field_report(t, {})
@@ -217,7 +187,10 @@ def test_report_of_many():
 def test_report_refuses_decisions_without_ground():
     t = soils(30)
     t = pd.concat([t, decide(t.p_below, t.flag, True)], axis=1)
-    one_line(field_report, t, CARD); one_line(field_report, t, CARD | dict(validation=dict(verdict=False)))
+    held = local_score(soils(40))
+    grades = [dict(verdict=True), held | dict(grade='weak', verdict=True), held | dict(grade='failed')]
+    for v in (None, *grades): one_line(field_report, t, CARD | dict(validation=v))
+    assert field_report(t, CARD | dict(validation=held))
     one_line(field_report, soils(5), CARD | dict(target='clay'))
 
 def test_the_dearest_doubts_first():
