@@ -1,5 +1,6 @@
 "Everything public, for notebooks: `from mirzai.all import *`"
 from mirzai.library import *
+from mirzai.units import *
 from mirzai.page import *
 from mirzai.loading import *
 from mirzai.ossl import *
@@ -24,5 +25,6 @@ from mirzai.response import *
 from mirzai.uncertainty import Calibration, calibrate, said
 from mirzai.applicability import Domain, certify, fit_domain
 from mirzai.predictor import *
-from mirzai.field import decide, field_report, join_fields, local_score, mg_k, mg_k2o, write_table
+from mirzai.local import local_score
+from mirzai.field import decide, field_report, join_fields, write_table
 from mirzai.report import *

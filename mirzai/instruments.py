@@ -522,9 +522,10 @@ class SpectraFiles:
         replicates:str='opus', # which files are scans of one soil: 'opus', 'none', or what their names end in
         wavenumbers=None, # (p,) the model's, cm⁻¹; default: the grid that most of the spectra have
         onto=None, # (library, wavenumbers) to a library on these, or a `MirzaiError`; default: a cubic spline
-        on_error:str='report' # 'report' what cannot be read and go on, or 'raise'
+        on_error:str='report', # 'report' what cannot be read and go on, or 'raise'
+        opened=lambda file: file # done to each table when it is opened, as `LibraryFile`
     ):
-        store_attr('unit,replicates,on_error')
+        store_attr('unit,replicates,on_error,opened')
         if unit is not None: to_absorbance([], unit)                   # refuses an unknown unit
         one = isinstance(paths, (str, os.PathLike))
         self.name = str(paths) if one else f'{len(paths := list(paths))} paths'
@@ -607,12 +608,16 @@ def remark_on_ids(self:SpectraFiles, ids:list, first:dict):
         self.remarks.append(f'replicates {self.replicates!r} is the ending of no file\'s name (the first is '
                             f'{self.files[0].name}): nothing was cut off')
 
+# %% ../nbs/01c_instruments.ipynb #in000001
+@patch
+def open_table(self:SpectraFiles, f): return self.opened(open_library(f))
+
 # %% ../nbs/01c_instruments.ipynb #a7fc8fcc
 @patch
 def prepare(self:SpectraFiles):
     "Open the tables, name the soils, find the grid"
     self._reset()
-    self.tables = {f: self.attempt(f, open_library, f) for f in self.files if _is_table(f)}
+    self.tables = {f: self.attempt(f, self.open_table, f) for f in self.files if _is_table(f)}
     self.name_soils()
     if self.wavenumbers is not None: return
     for f in self.files:                                               # kept, so that they are read once

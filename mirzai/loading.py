@@ -525,7 +525,7 @@ def would_be_lost(path:Path, # a folder that mirzai wrote
                   made_from=None # what the new contents are made from; None: not known yet
                  )->list: # in words; empty where the same command makes it again
     "What cannot be made again from the same input"
-    said = _manifest(path)
+    if not (said := _manifest(path)): return []
     lost = list(said.get('added', {}).values())
     other = made_from is not None and said.get('made_from')!=_plain(made_from)
     return lost+[f'a {said.get("kind")} made from other data or with other settings']*other

@@ -29,6 +29,7 @@ from .gpr import GPR
 from .ensemble import Ensemble
 from .uncertainty import Calibration
 from .applicability import Domain, UNUSABLE
+from .local import LEAST_LOCAL, holds, tests_table, validation_text
 from .page import page, html_table
 
 # %% ../nbs/13_predictor.ipynb #d8662dd9
@@ -497,7 +498,17 @@ def _register(folder, name, words):
 @patch(as_prop=True)
 def validated(self:Predictor)->bool:
     "Has it held on local samples?"
-    return bool(self.validation and self.validation['verdict'])
+    return holds(self.validation)
+
+# %% ../nbs/13_predictor.ipynb #pr000009
+@patch
+def local_p_below(self:Predictor,
+                  threshold:float # in the property's unit
+                 )->np.ndarray: # (n,) one for each soil of the validation
+    "The probabilities that local soils would have been given to lie below a threshold"
+    soils = pd.DataFrame(self.validation['soils'])
+    p = soils.predicted.to_numpy(float)
+    return self.calibration.p_below_at(np.log10(p) if self.meta['log10'] else p, soils.difficulty.to_numpy(float), threshold)
 
 # %% ../nbs/13_predictor.ipynb #c7fdef68
 def _rows(d:dict):
@@ -533,9 +544,11 @@ def _unknown(self:Predictor)->list: # sentences
     out,t = [], self.meta['training']
     if t['synthetic']: out.append('SYNTHETIC training soils, made up: nothing here is about real ones.')
     if not self.validation:
-        out.append('No local validation: every decision is the wet laboratory, until mirzai validate has '
-                   'seen at least 20 local samples.')
-    elif not self.validated: out.append('Its local validation failed: every decision is the wet laboratory.')
+        out.append(f'No local validation: every decision is the wet laboratory, until mirzai validate has seen about '
+                   f'{LEAST_LOCAL} local samples.')
+    elif not self.validated:
+        out.append(f'Its local validation is {self.validation.get("grade", "of an older kind")}: every decision is the '
+                   f'wet laboratory.')
     if len(t['countries'])<2:
         out.append('Soils of one country, or of unknown ones: elsewhere nobody has looked.')
     if t['n']<1000: out.append(f'{t["n"]} training samples are few: soils unlike them are many.')
@@ -566,6 +579,13 @@ def _held_by_fifths(self:Predictor)->pd.DataFrame: # text; a row a fifth of what
                          'lie above': t.above.map('{:.0%}'.format), 'width': t.width.map(
                          ('x/÷ {:.1f}' if self.meta['log10'] else '{:.3g}').format)}, index=t.index.astype(str))
 
+# %% ../nbs/13_predictor.ipynb #pr000010
+@patch
+def _tests(self:Predictor): # a table, or ''
+    "What the local validation tested"
+    if not (self.validation or {}).get('tests'): return ''
+    return html_table(tests_table(self.validation), index=False)
+
 # %% ../nbs/13_predictor.ipynb #69209e88
 @patch
 def card(self:Predictor)->str: # HTML
@@ -573,13 +593,13 @@ def card(self:Predictor)->str: # HTML
     scores = pd.DataFrame(self.meta['scores'])
     if len(scores): scores = scores[[c for c in ('split', 'seed', 'n', 'r2', 'lccc', 'rmse', 'mape', 'bias')
                                      if c in scores]].round(3)
-    own = {k.replace('_', ' '): v for k,v in (self.validation or {}).items() if k not in ('sha256', 'model')}
     return page(f'Model card: {self.path.name}',
                 Div(H2('Before you rely on it'), Ul(*map(Li, self._unknown())), cls='note'),
                 Section(H2('What it is'), _rows(self._identity())),
                 Section(H2('How good it was'),
-                        html_table(scores, index=False) if len(scores) else P('Unknown.')),
+                        html_table(scores, index=False) if len(scores) else P('Unknown.'),
+                        P('bias is measured minus predicted: above 0, predictions are too poor.')),
                 Section(H2('Intervals and flags'), _rows(self._promises()),
                         html_table(self._held_by_fifths().rename_axis('').reset_index(), index=False)
                         if self.calibration else ''),
-                Section(H2('Local validation'), _rows(own) if own else P('None.')))
+                Section(H2('Local validation'), P(validation_text(self.validation)), self._tests()))

@@ -155,6 +155,8 @@ def stated(self:SpectralLibrary,
     if method is not None and method not in METHODS:
         raise MirzaiError(f'method {method!r} of {target} is not known: use one of {", ".join(METHODS)}')
     out = SpectralLibrary(self.spectra, self.wavenumbers, self.properties.copy(), self.name, self.dropped)
+    if method is not None and out.method(target) not in (method, 'unknown'):
+        raise MirzaiError(f'{self.name}: {target}_method says {out.method(target)}, not {method}: give one of them')
     if limit is not None: out._give(f'{target}_limit', float(limit))
     unit = out._own_unit(target, unit)
     if unit is not None: out._convert(target, unit)
