@@ -372,7 +372,7 @@ def _worst(kept, t, lib, a):
     import numpy as np
     from mirzai.library import concat
     cost = np.minimum(1-t.p_below, t.p_below*a.miss) if 'p_below' in t else np.log(t.upper/t.lower)
-    best = cost.where(t.flag=='').nlargest(DOUBTFUL).index.to_numpy()
+    best = cost[t.flag==''].dropna().nlargest(DOUBTFUL).index.to_numpy()
     new = cost[best].to_numpy(), lib[best]
     if kept is not None: new = np.concatenate([kept[0], new[0]]), concat([kept[1], new[1]])
     order = np.argsort(-new[0], kind='stable')[:DOUBTFUL]
@@ -409,7 +409,7 @@ def _write_report(a, p, t, asked, doubtful, files):
 def _outcome(a, t, files, asked)->str:
     "What was written, in a few lines"
     flagged,unread = int((t.flag!='').sum()), int((t.scans==0).sum())
-    out = f'{a.out}: {len(t)-unread} soils, {flagged-unread} flagged'+f'; {unread} files not read, a row each'*(unread>0)
+    out = f'{a.out}: {len(t)-unread} soils, {flagged-unread} flagged'+f'; {unread} file(s) not read, a row each'*(unread>0)
     if asked: out += f'\nthreshold {asked.words}'
     if 'decision' in t: out += '\n'+', '.join(f'{d}: {n}' for d,n in t.decision.value_counts().items())
     return out+(f'\nopen {a.report}' if a.report else '')
