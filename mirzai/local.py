@@ -9,14 +9,14 @@ __all__ = ['FACTOR', 'ROOM', 'BROKEN', 'SURE', 'SIZES', 'SAMPLE_SDS', 'LEAST_LOC
            'judge_bias', 'judge_flags', 'grade', 'tests_table', 'local_score', 'count_chances', 'kept_soils',
            'judge_threshold', 'holds', 'more_needed', 'validation_text', 'promise_text']
 
-# %% ../nbs/12c_local.ipynb #adcded62
+# %% ../nbs/12c_local.ipynb #9f00b87f
 import numpy as np, pandas as pd
 from scipy.stats import beta, binom, norm, t as student
 from .library import MirzaiError, panels, some
 from .metrics import scores
 from .uncertainty import LIMITS
 
-# %% ../nbs/12c_local.ipynb #b6366b79
+# %% ../nbs/12c_local.ipynb #748611bf
 FACTOR = 10**.1   # 1.26: how far from the measured values predictions may lie on average, either way
 
 def bias_factor(log_error, # (n,) log10 of predicted over measured
@@ -27,7 +27,7 @@ def bias_factor(log_error, # (n,) log10 of predicted over measured
     half = student.ppf((1+sure)/2, n-1)*np.std(log_error, ddof=1)/np.sqrt(n)
     return 10**m, 10**(m-half), 10**(m+half)
 
-# %% ../nbs/12c_local.ipynb #13d7bd6b
+# %% ../nbs/12c_local.ipynb #536301f4
 def bias_in_words(low:float, high:float # limits of the factor
                  )->str:
     "Between which multiples predictions lie, and which mistake that makes"
@@ -38,21 +38,21 @@ def bias_in_words(low:float, high:float # limits of the factor
     if low<1/FACTOR: return f'{words}: {sure} poor, the side on which good soils are fertilised for nothing'
     return words
 
-# %% ../nbs/12c_local.ipynb #1e74e6bf
+# %% ../nbs/12c_local.ipynb #6619201d
 def gain_on_mean(observed, predicted # (n,) cmol(+)/kg
                 )->np.ndarray: # (n,) squared error of the local mean less that of the model, on log10
     "What the model is worth at each sample"
     o,p = np.log10(observed), np.log10(predicted)
     return (o-o.mean())**2-(o-p)**2
 
-# %% ../nbs/12c_local.ipynb #bca2a782
+# %% ../nbs/12c_local.ipynb #b545d23c
 def skill(observed, predicted # (n,) cmol(+)/kg
          )->float: # 1: perfect; 0: as good as the mean of the local samples
     "R2 on log10 against the mean of the local samples"
     around = np.var(np.log10(observed))
     return float(np.mean(gain_on_mean(observed, predicted))/around) if around>0 else np.nan
 
-# %% ../nbs/12c_local.ipynb #76e96455
+# %% ../nbs/12c_local.ipynb #443366b5
 def skill_limits(observed, predicted, # (n,) cmol(+)/kg
                  sure:float=.95 # of each limit
                 )->tuple: # lowest, highest; each is wrong once in twenty
@@ -62,7 +62,7 @@ def skill_limits(observed, predicted, # (n,) cmol(+)/kg
     half = student.ppf(sure, len(gain)-1)*gain.std(ddof=1)/np.sqrt(len(gain))
     return (gain.mean()-half)/around, (gain.mean()+half)/around
 
-# %% ../nbs/12c_local.ipynb #012aa970
+# %% ../nbs/12c_local.ipynb #69c88ce2
 ROOM = .20    # the surely covered share may lie below the promised one by so much
 BROKEN = .05  # the share cannot be higher than the promised one less this: the promise is broken
 
@@ -74,7 +74,7 @@ def coverage_limits(k:int, n:int, # values inside their intervals, intervals
     high = beta.ppf(sure, k+1, n-k) if k<n else 1.
     return float(low), float(high)
 
-# %% ../nbs/12c_local.ipynb #3d0c8380
+# %% ../nbs/12c_local.ipynb #be7b6b0e
 def is_inside(observed, lower, upper, # (n,) cmol(+)/kg
               limit # (n,) detection limit, cmol(+)/kg
              )->np.ndarray: # (n,) booleans
@@ -82,7 +82,7 @@ def is_inside(observed, lower, upper, # (n,) cmol(+)/kg
     known = (lower<=observed)&(observed<=upper)
     return np.where(observed<limit, lower<limit, known)
 
-# %% ../nbs/12c_local.ipynb #e5f763a2
+# %% ../nbs/12c_local.ipynb #2de838cd
 def _passes_coverage(n, share, level): # chance of enough values inside their intervals
     enough = binom.isf(.05, n, level-ROOM)+1
     return binom.sf(enough-1, n, share)
@@ -102,7 +102,7 @@ def _passes_skill(n, error_sd, spread_sd, m): # chance that the lower limit of t
     if variance<=0: return np.zeros(len(n))
     return norm.sf(student.ppf(.95, n-1)-gain*np.sqrt(n/variance))
 
-# %% ../nbs/12c_local.ipynb #e1033b01
+# %% ../nbs/12c_local.ipynb #98f23f2a
 def chance_to_hold(n, # local samples, one number or several
                    error_sd:float, # of the model's errors on log10
                    spread_sd:float, # of the local soils on log10
@@ -115,7 +115,7 @@ def chance_to_hold(n, # local samples, one number or several
     return (_passes_coverage(n, coverage, level)*_passes_bias(n, error_sd, m)
             *_passes_skill(n, error_sd, spread_sd, m))
 
-# %% ../nbs/12c_local.ipynb #66a8ae5b
+# %% ../nbs/12c_local.ipynb #c00e0a4a
 SURE = .75                                                   # chance with which a good model should pass
 SIZES = np.r_[3:200, np.geomspace(200, 2000, 60).round()].astype(int)   # numbers of samples that are tried
 
@@ -128,7 +128,7 @@ def least_local(error_sd:float, spread_sd:float, # on log10: the model's errors;
     likely = chance_to_hold(SIZES, error_sd, spread_sd, bias, coverage, level)>=sure
     return int(SIZES[likely.argmax()]) if likely.any() else None
 
-# %% ../nbs/12c_local.ipynb #4f10e8b9
+# %% ../nbs/12c_local.ipynb #87d444ca
 SAMPLE_SDS = (.27, .37)                 # error and spread on log10 of the real sample, as printed above
 LEAST_LOCAL = least_local(*SAMPLE_SDS)  # local samples to be recommended
 
@@ -137,14 +137,14 @@ def fewest(level:float=.9 # promised by the intervals
     "Below so many samples no table could pass: all values inside would not be enough"
     return int(np.log(.05)/np.log(level-ROOM))+1
 
-# %% ../nbs/12c_local.ipynb #d87f8f4f
+# %% ../nbs/12c_local.ipynb #c810caf8
 def _plain(v): return None if v is None or not np.isfinite(v) else float(v)
 
 def _line(name, value, limits, wanted, passed, contradicted, reason): # one test, as plain values
     return dict(name=name, value=_plain(value), limits=[_plain(v) for v in limits], wanted=wanted,
                 passed=bool(passed), contradicted=bool(contradicted), reason='' if passed else reason)
 
-# %% ../nbs/12c_local.ipynb #f11fd8ec
+# %% ../nbs/12c_local.ipynb #c451dd79
 NO_SKILL = .1   # a skill that cannot even reach this is none
 
 def judge_skill(observed, predicted # (n,) cmol(+)/kg
@@ -159,7 +159,7 @@ def judge_skill(observed, predicted # (n,) cmol(+)/kg
     return _line('better than the local mean (skill)', value, (low, high), 'lowest above 0', low>1e-9, none,
                  reason)
 
-# %% ../nbs/12c_local.ipynb #b2f6510b
+# %% ../nbs/12c_local.ipynb #3645dda6
 def judge_coverage(k:int, n:int, # measured values inside their intervals, intervals
                    level:float=.9 # promised
                   )->dict:
@@ -174,7 +174,7 @@ def judge_coverage(k:int, n:int, # measured values inside their intervals, inter
                  f'lowest above {floor:.2f}, highest from {least:.2f}', low>floor and high>=least,
                  not n or high<least, reason)
 
-# %% ../nbs/12c_local.ipynb #f22b68ce
+# %% ../nbs/12c_local.ipynb #c01fa9db
 def judge_bias(log_error # (n,) log10 of predicted over measured
               )->dict:
     "Are predictions right on average?"
@@ -190,14 +190,14 @@ def judge_flags(flagged:int, n:int # samples turned away, samples judged
     return _line('flagged samples', share, (share, share), 'at most 0.50', not most, most,
                  f'{flagged} of {flagged+n} samples were flagged')
 
-# %% ../nbs/12c_local.ipynb #b9343609
+# %% ../nbs/12c_local.ipynb #bf091925
 def grade(tests:list # of `judge_skill` and the others
          )->str: # 'held', 'weak' or 'failed'
     "What the tests say together"
     if any(d['contradicted'] for d in tests): return 'failed'
     return 'held' if all(d['passed'] for d in tests) else 'weak'
 
-# %% ../nbs/12c_local.ipynb #4d0b330e
+# %% ../nbs/12c_local.ipynb #8f78208b
 def tests_table(found:dict # of `local_score`
                )->pd.DataFrame: # all text
     "The tests as they are printed"
@@ -207,7 +207,7 @@ def tests_table(found:dict # of `local_score`
             for d in found['tests']]
     return pd.DataFrame(rows, columns=['test', 'found', 'limits', 'wanted', 'result'])
 
-# %% ../nbs/12c_local.ipynb #e6f72a2f
+# %% ../nbs/12c_local.ipynb #7b2917c8
 def _measured(t)->pd.Series: # (n,) numbers; NaN where nothing was measured
     o = pd.to_numeric(t.observed, errors='coerce')
     bad = t.id[(o.isna()&t.observed.notna()) | (o<0) | np.isinf(o)]
@@ -218,7 +218,7 @@ def _limit(t)->pd.Series: # (n,) detection limit of each sample, cmol(+)/kg
     if 'limit' not in t: return pd.Series(LIMITS[0], t.index)
     return pd.to_numeric(t.limit, errors='coerce').fillna(LIMITS[0])
 
-# %% ../nbs/12c_local.ipynb #bec6aceb
+# %% ../nbs/12c_local.ipynb #49a638f8
 def _judgeable(t, level)->tuple: # usable rows; how many were flagged; how many had no measured value
     "Local samples that can be judged"
     missing = [c for c in ('id', 'observed', 'predicted', 'lower', 'upper', 'flag') if c not in t]
@@ -231,7 +231,7 @@ def _judgeable(t, level)->tuple: # usable rows; how many were flagged; how many 
                           f'fewer than {fewest(level)} nothing can be shown, about {LEAST_LOCAL} are needed')
     return ok, int((flagged&o.notna()).sum()), int(o.isna().sum())
 
-# %% ../nbs/12c_local.ipynb #b94587e6
+# %% ../nbs/12c_local.ipynb #40294fac
 def _inside(ok)->dict: # how many of those with an interval lie in it
     has = ok[ok.lower.notna() & ok.upper.notna()]
     n,k = len(has), int(is_inside(has.observed, has.lower, has.upper, has.limit).sum())
@@ -244,14 +244,14 @@ def _sides(o, p, threshold)->dict: # how many lie below the threshold, and how m
     return dict(threshold=threshold, n_below=int((o<threshold).sum()),
                 n_wrong_side=int(((o<threshold)!=(p<threshold)).sum()))
 
-# %% ../nbs/12c_local.ipynb #f9a9a18f
+# %% ../nbs/12c_local.ipynb #238dceaa
 def _sizes(e, o, d)->dict: # how many samples a good model needs, and this one as these samples show it
     error,spread = np.std(e, ddof=1), np.std(np.log10(o), ddof=1)
     share = d['coverage'] if d['n_intervals'] else 0.
     return dict(error_sd=error, spread_sd=spread, least_n=least_local(error, spread, level=d['level']),
                 enough_n=least_local(error, spread, d['bias_factor'], share, d['level']))
 
-# %% ../nbs/12c_local.ipynb #b4cee493
+# %% ../nbs/12c_local.ipynb #db9a38ea
 def local_score(t:pd.DataFrame, # id, observed, predicted, lower, upper, flag; limit where known: local soils
                 threshold:float=None, # cmol(+)/kg; then also how many lie on the wrong side of it
                 level:float=.9 # promised by the intervals
@@ -272,7 +272,7 @@ def local_score(t:pd.DataFrame, # id, observed, predicted, lower, upper, flag; l
     return plain | dict(tests=tests, grade=said, verdict=said=='held',
                         reasons=[d['reason'] for d in tests if not d['passed']])
 
-# %% ../nbs/12c_local.ipynb #d60de405
+# %% ../nbs/12c_local.ipynb #3425809d
 def count_chances(p # (n,) probabilities of independent events
                  )->np.ndarray: # (n+1,) probability of 0, 1, ... n events
     "How many of several unlike events happen: the Poisson binomial distribution"
@@ -283,7 +283,7 @@ def count_chances(p # (n,) probabilities of independent events
         out[0] *= 1-q
     return out
 
-# %% ../nbs/12c_local.ipynb #e9f36549
+# %% ../nbs/12c_local.ipynb #db8265f9
 def kept_soils(t:pd.DataFrame, # as for `local_score`
                level:float=.9 # as there
               )->list[dict]: # id, observed, limit, predicted, difficulty: plain values, a soil each
@@ -293,7 +293,7 @@ def kept_soils(t:pd.DataFrame, # as for `local_score`
     return [dict(id=str(r.id), observed=float(r.observed), limit=float(r.limit), predicted=float(r.predicted),
                  difficulty=_plain(h)) for r,h in zip(ok.itertuples(), hard)]
 
-# %% ../nbs/12c_local.ipynb #8dd72369
+# %% ../nbs/12c_local.ipynb #1f6a70b5
 LEAST_SIDE = 5   # local soils on each side of a threshold; with fewer nothing can be said about it
 
 def _sure_side(kept, threshold): # (n,) 1 below, 0 above, NaN where the detection limit hides it
@@ -310,7 +310,7 @@ def _count_words(below, n, expected, chance): # what was found against what was 
     if below>expected: return f'{words}, too few: poor soils are taken for rich ones, the dangerous side'
     return f'{words}, too many: good soils are taken for poor ones'
 
-# %% ../nbs/12c_local.ipynb #7d94461f
+# %% ../nbs/12c_local.ipynb #6435aa7d
 def judge_threshold(kept, # local soils: observed, limit (of `kept_soils`)
                     p_below, # (n,) their probabilities to lie below the threshold; NaN: left out
                     threshold:float # cmol(+)/kg
@@ -328,13 +328,13 @@ def judge_threshold(kept, # local soils: observed, limit (of `kept_soils`)
     return dict(held=enough and chance>=.05, reason=reason, below=below, above=n-below, expected=expected,
                 chance=chance, enough=enough)
 
-# %% ../nbs/12c_local.ipynb #b4ba479a
+# %% ../nbs/12c_local.ipynb #9a172aca
 def holds(v:dict|None # a validation as it was kept
          )->bool:
     "May decisions be built on it? Only where it was graded held"
     return bool(v) and v.get('grade')=='held'
 
-# %% ../nbs/12c_local.ipynb #80599b79
+# %% ../nbs/12c_local.ipynb #e9947ce8
 def more_needed(found:dict # of `local_score`
                )->str: # a sentence
     "How many local samples would be enough, or why more of them would not help"
@@ -342,13 +342,13 @@ def more_needed(found:dict # of `local_score`
     good = 'Its errors are as large as the spread of the soils'
     if least: good = f'An unbiased model with errors like these needs about {least} to be told from a bad one'
     if found['grade']=='held': return f'{n} local samples were enough. {good}.'
-    if found['grade']=='failed' or not enough:
-        return (f'{good}. More samples alone would not help: add these soils to the library, train again, '
-                f'and validate with others.')
-    more = max(enough-n, 1)
-    return f'If the model is as these {n} samples show it, {more} more are likely to be enough. {good}.'
+    again = 'add these soils to the library, train again, and validate with others'
+    if found['grade']=='failed': return f'More samples alone would not help: {again}. {good}.'
+    shown = f'If the model is as these {n} samples show it'
+    if not enough: return f'{shown}, more samples would not make it hold: {again}. {good}.'
+    return f'{shown}, {max(enough-n, 1)} more are likely to be enough. {good}.'
 
-# %% ../nbs/12c_local.ipynb #df535923
+# %% ../nbs/12c_local.ipynb #f79167a7
 def _who(v): # how many, of what name, when, by which laboratory method
     method = v.get('kex_method')
     how = 'method unknown' if method in (None, '', 'unknown') else f'by {method}'
@@ -361,7 +361,7 @@ def _shown(v): # what a validation that held has shown
             f'{bias_in_words(v["bias_low"], v["bias_high"])}; '
             f'squared errors are {v["skill"]:.0%} smaller than those of the local mean')
 
-# %% ../nbs/12c_local.ipynb #04f82a79
+# %% ../nbs/12c_local.ipynb #8b297df7
 TO_THE_LABORATORY = 'Every sample goes to the wet laboratory.'
 GRADES = dict(weak='weak: these samples do not show that the model holds, nor that it does not',
               failed='failed: the model does not hold here')
@@ -382,7 +382,7 @@ def validation_text(v:dict|None, # of `local_score`, with `name`, `date`, `kex_m
     return (f'Checked on {_who(v)}: {GRADES[v["grade"]]}. {"; ".join(v["reasons"]).capitalize()}. '
             f'{more_needed(v)} {TO_THE_LABORATORY}')
 
-# %% ../nbs/12c_local.ipynb #0b38bcea
+# %% ../nbs/12c_local.ipynb #e7e30cf3
 def promise_text(v:dict|None # as for `validation_text`
                 )->str:
     "What an interval is worth: what was counted, or the promise where nobody has"
