@@ -46,7 +46,7 @@ class Domain:
     "What the training spectra look like, and the limits beyond which a spectrum is a stranger"
     def __init__(self,
         arrays:dict, # wavenumbers; middle, axes, variance; slope_middle, slope_axes, slope_unit
-        settings:dict # limits and typical values of each statistic, share promised, split, n: plain values
+        settings:dict # limits, typical values of each statistic, share promised, split, n: plain values
     ): store_attr()
 
     def pack(self): return dict(self.arrays), dict(self.settings)   # Domain(*d.pack()) is the way back
@@ -145,7 +145,7 @@ def _held_out(model, lib, folds=10, groups='profile', seed=0):
     out.attrs['split'] = folds_in_words(lib, fold, groups)
     return out
 
-# %% ../nbs/12b_applicability.ipynb #e9dfa476
+# %% ../nbs/12b_applicability.ipynb #e23f1d1a
 def common_scale(held_out # (n, m) statistics of soils that were not trained on
                 )->tuple: # (m,) medians, (m,) upper quartiles
     "Where 0 and 1 lie on the scale on which statistics are compared"
@@ -164,12 +164,12 @@ SHARE = .025   # of unseen soils of the known kinds that are flagged, where ther
 
 def promised_share(n:int, # soils held out
                    share:float=SHARE # asked
-                  )->tuple: # how many of the n lie at or beyond the limit; the share promised of the next soils
+                  )->tuple: # how many of the n lie at or beyond the limit; share promised of the next soils
     "What n soils can promise"
     k = min(max(round(share*(n+1)), 1), n)
     return k, k/(n+1)
 
-# %% ../nbs/12b_applicability.ipynb #801afc77
+# %% ../nbs/12b_applicability.ipynb #af7c8515
 def joint_limits(held_out, # (n, m) statistics of soils that were not trained on; a column may be all NaN
                  share:float=SHARE # of the next soils beyond any limit, as nearly as n can promise it
                 )->np.ndarray: # (m,) limits; NaN for a column that is NaN

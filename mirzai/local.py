@@ -9,14 +9,14 @@ __all__ = ['FACTOR', 'ROOM', 'BROKEN', 'SURE', 'SIZES', 'SAMPLE_SDS', 'LEAST_LOC
            'judge_bias', 'judge_flags', 'grade', 'tests_table', 'local_score', 'count_chances', 'kept_soils',
            'judge_threshold', 'holds', 'more_needed', 'validation_text', 'promise_text']
 
-# %% ../nbs/12c_local.ipynb #75294886
+# %% ../nbs/12c_local.ipynb #9f00b87f
 import numpy as np, pandas as pd
 from scipy.stats import beta, binom, norm, t as student
 from .library import MirzaiError, panels, some
 from .metrics import scores
 from .uncertainty import LIMITS
 
-# %% ../nbs/12c_local.ipynb #964e2648
+# %% ../nbs/12c_local.ipynb #748611bf
 FACTOR = 10**.1   # 1.26: how far from the measured values predictions may lie on average, either way
 
 def bias_factor(log_error, # (n,) log10 of predicted over measured
@@ -27,7 +27,7 @@ def bias_factor(log_error, # (n,) log10 of predicted over measured
     half = student.ppf((1+sure)/2, n-1)*np.std(log_error, ddof=1)/np.sqrt(n)
     return 10**m, 10**(m-half), 10**(m+half)
 
-# %% ../nbs/12c_local.ipynb #6f4d346a
+# %% ../nbs/12c_local.ipynb #536301f4
 def bias_in_words(low:float, high:float # limits of the factor
                  )->str:
     "Between which multiples predictions lie, and which mistake that makes"
@@ -38,21 +38,21 @@ def bias_in_words(low:float, high:float # limits of the factor
     if low<1/FACTOR: return f'{words}: {sure} poor, the side on which good soils are fertilised for nothing'
     return words
 
-# %% ../nbs/12c_local.ipynb #d2b74efe
+# %% ../nbs/12c_local.ipynb #6619201d
 def gain_on_mean(observed, predicted # (n,) cmol(+)/kg
                 )->np.ndarray: # (n,) squared error of the local mean less that of the model, on log10
     "What the model is worth at each sample"
     o,p = np.log10(observed), np.log10(predicted)
     return (o-o.mean())**2-(o-p)**2
 
-# %% ../nbs/12c_local.ipynb #5d1a7497
+# %% ../nbs/12c_local.ipynb #b545d23c
 def skill(observed, predicted # (n,) cmol(+)/kg
          )->float: # 1: perfect; 0: as good as the mean of the local samples
     "R2 on log10 against the mean of the local samples"
     around = np.var(np.log10(observed))
     return float(np.mean(gain_on_mean(observed, predicted))/around) if around>0 else np.nan
 
-# %% ../nbs/12c_local.ipynb #a7214d57
+# %% ../nbs/12c_local.ipynb #443366b5
 def skill_limits(observed, predicted, # (n,) cmol(+)/kg
                  sure:float=.95 # of each limit
                 )->tuple: # lowest, highest; each is wrong once in twenty
@@ -62,7 +62,7 @@ def skill_limits(observed, predicted, # (n,) cmol(+)/kg
     half = student.ppf(sure, len(gain)-1)*gain.std(ddof=1)/np.sqrt(len(gain))
     return (gain.mean()-half)/around, (gain.mean()+half)/around
 
-# %% ../nbs/12c_local.ipynb #1bfd2431
+# %% ../nbs/12c_local.ipynb #69c88ce2
 ROOM = .20    # the surely covered share may lie below the promised one by so much
 BROKEN = .05  # the share cannot be higher than the promised one less this: the promise is broken
 
@@ -74,7 +74,7 @@ def coverage_limits(k:int, n:int, # values inside their intervals, intervals
     high = beta.ppf(sure, k+1, n-k) if k<n else 1.
     return float(low), float(high)
 
-# %% ../nbs/12c_local.ipynb #3c9bacac
+# %% ../nbs/12c_local.ipynb #be7b6b0e
 def is_inside(observed, lower, upper, # (n,) cmol(+)/kg
               limit # (n,) detection limit, cmol(+)/kg
              )->np.ndarray: # (n,) booleans
@@ -82,7 +82,7 @@ def is_inside(observed, lower, upper, # (n,) cmol(+)/kg
     known = (lower<=observed)&(observed<=upper)
     return np.where(observed<limit, lower<limit, known)
 
-# %% ../nbs/12c_local.ipynb #fcd23050
+# %% ../nbs/12c_local.ipynb #2de838cd
 def _passes_coverage(n, share, level): # chance of enough values inside their intervals
     enough = binom.isf(.05, n, level-ROOM)+1
     return binom.sf(enough-1, n, share)
@@ -102,7 +102,7 @@ def _passes_skill(n, error_sd, spread_sd, m): # chance that the lower limit of t
     if variance<=0: return np.zeros(len(n))
     return norm.sf(student.ppf(.95, n-1)-gain*np.sqrt(n/variance))
 
-# %% ../nbs/12c_local.ipynb #7526cf32
+# %% ../nbs/12c_local.ipynb #98f23f2a
 def chance_to_hold(n, # local samples, one number or several
                    error_sd:float, # of the model's errors on log10
                    spread_sd:float, # of the local soils on log10
@@ -115,7 +115,7 @@ def chance_to_hold(n, # local samples, one number or several
     return (_passes_coverage(n, coverage, level)*_passes_bias(n, error_sd, m)
             *_passes_skill(n, error_sd, spread_sd, m))
 
-# %% ../nbs/12c_local.ipynb #8fb32b38
+# %% ../nbs/12c_local.ipynb #c00e0a4a
 SURE = .75                                                   # chance with which a good model should pass
 SIZES = np.r_[3:200, np.geomspace(200, 2000, 60).round()].astype(int)   # numbers of samples that are tried
 
@@ -128,7 +128,7 @@ def least_local(error_sd:float, spread_sd:float, # on log10: the model's errors;
     likely = chance_to_hold(SIZES, error_sd, spread_sd, bias, coverage, level)>=sure
     return int(SIZES[likely.argmax()]) if likely.any() else None
 
-# %% ../nbs/12c_local.ipynb #693d96c1
+# %% ../nbs/12c_local.ipynb #87d444ca
 SAMPLE_SDS = (.27, .37)                 # error and spread on log10 of the real sample, as printed above
 LEAST_LOCAL = least_local(*SAMPLE_SDS)  # local samples to be recommended
 
@@ -137,14 +137,14 @@ def fewest(level:float=.9 # promised by the intervals
     "Below so many samples no table could pass: all values inside would not be enough"
     return int(np.log(.05)/np.log(level-ROOM))+1
 
-# %% ../nbs/12c_local.ipynb #a83c689d
+# %% ../nbs/12c_local.ipynb #c810caf8
 def _plain(v): return None if v is None or not np.isfinite(v) else float(v)
 
 def _line(name, value, limits, wanted, passed, contradicted, reason): # one test, as plain values
     return dict(name=name, value=_plain(value), limits=[_plain(v) for v in limits], wanted=wanted,
                 passed=bool(passed), contradicted=bool(contradicted), reason='' if passed else reason)
 
-# %% ../nbs/12c_local.ipynb #a4161277
+# %% ../nbs/12c_local.ipynb #c451dd79
 NO_SKILL = .1   # a skill that cannot even reach this is none
 
 def judge_skill(observed, predicted # (n,) cmol(+)/kg
@@ -159,23 +159,22 @@ def judge_skill(observed, predicted # (n,) cmol(+)/kg
     return _line('better than the local mean (skill)', value, (low, high), 'lowest above 0', low>1e-9, none,
                  reason)
 
-# %% ../nbs/12c_local.ipynb #d405fe54
+# %% ../nbs/12c_local.ipynb #3645dda6
 def judge_coverage(k:int, n:int, # measured values inside their intervals, intervals
                    level:float=.9 # promised
                   )->dict:
     "Do the intervals hold what they promise, or nearly?"
     floor,least = level-ROOM, level-BROKEN
     low,high = coverage_limits(k, n) if n else (np.nan, np.nan)
-    reason = (f'{k} of {n} measured values lie inside their {level:.0%} intervals: the true share may be as low '
-              f'as {low:.0%}, and more than {floor:.0%} is needed')
-    if high<least: reason = (f'only {k} of {n} measured values lie inside their {level:.0%} intervals: the true '
-                             f'share is {high:.0%} at most')
+    counted = f'{k} of {n} measured values lie inside their {level:.0%} intervals'
+    reason = f'{counted}: the true share may be as low as {low:.0%}, and more than {floor:.0%} is needed'
+    if high<least: reason = f'only {counted}: the true share is {high:.0%} at most'
     if not n: reason = 'no sample has an interval'
     return _line('measured values inside their intervals', k/n if n else np.nan, (low, high),
                  f'lowest above {floor:.2f}, highest from {least:.2f}', low>floor and high>=least,
                  not n or high<least, reason)
 
-# %% ../nbs/12c_local.ipynb #ad1f8826
+# %% ../nbs/12c_local.ipynb #c01fa9db
 def judge_bias(log_error # (n,) log10 of predicted over measured
               )->dict:
     "Are predictions right on average?"
@@ -191,14 +190,14 @@ def judge_flags(flagged:int, n:int # samples turned away, samples judged
     return _line('flagged samples', share, (share, share), 'at most 0.50', not most, most,
                  f'{flagged} of {flagged+n} samples were flagged')
 
-# %% ../nbs/12c_local.ipynb #7223c599
+# %% ../nbs/12c_local.ipynb #bf091925
 def grade(tests:list # of `judge_skill` and the others
          )->str: # 'held', 'weak' or 'failed'
     "What the tests say together"
     if any(d['contradicted'] for d in tests): return 'failed'
     return 'held' if all(d['passed'] for d in tests) else 'weak'
 
-# %% ../nbs/12c_local.ipynb #5450d034
+# %% ../nbs/12c_local.ipynb #8f78208b
 def tests_table(found:dict # of `local_score`
                )->pd.DataFrame: # all text
     "The tests as they are printed"
@@ -208,7 +207,7 @@ def tests_table(found:dict # of `local_score`
             for d in found['tests']]
     return pd.DataFrame(rows, columns=['test', 'found', 'limits', 'wanted', 'result'])
 
-# %% ../nbs/12c_local.ipynb #17107bc4
+# %% ../nbs/12c_local.ipynb #7b2917c8
 def _measured(t)->pd.Series: # (n,) numbers; NaN where nothing was measured
     o = pd.to_numeric(t.observed, errors='coerce')
     bad = t.id[(o.isna()&t.observed.notna()) | (o<0) | np.isinf(o)]
@@ -219,7 +218,7 @@ def _limit(t)->pd.Series: # (n,) detection limit of each sample, cmol(+)/kg
     if 'limit' not in t: return pd.Series(LIMITS[0], t.index)
     return pd.to_numeric(t.limit, errors='coerce').fillna(LIMITS[0])
 
-# %% ../nbs/12c_local.ipynb #48a3dafa
+# %% ../nbs/12c_local.ipynb #49a638f8
 def _judgeable(t, level)->tuple: # usable rows; how many were flagged; how many had no measured value
     "Local samples that can be judged"
     missing = [c for c in ('id', 'observed', 'predicted', 'lower', 'upper', 'flag') if c not in t]
@@ -232,26 +231,27 @@ def _judgeable(t, level)->tuple: # usable rows; how many were flagged; how many 
                           f'fewer than {fewest(level)} nothing can be shown, about {LEAST_LOCAL} are needed')
     return ok, int((flagged&o.notna()).sum()), int(o.isna().sum())
 
-# %% ../nbs/12c_local.ipynb #98e018a8
+# %% ../nbs/12c_local.ipynb #40294fac
 def _inside(ok)->dict: # how many of those with an interval lie in it
     has = ok[ok.lower.notna() & ok.upper.notna()]
     n,k = len(has), int(is_inside(has.observed, has.lower, has.upper, has.limit).sum())
     low,high = coverage_limits(k, n) if n else (np.nan, np.nan)
-    return dict(n_intervals=n, n_covered=k, coverage=k/n if n else np.nan, coverage_low=low, coverage_high=high)
+    share = k/n if n else np.nan
+    return dict(n_intervals=n, n_covered=k, coverage=share, coverage_low=low, coverage_high=high)
 
 def _sides(o, p, threshold)->dict: # how many lie below the threshold, and how many were put on the wrong side
     if threshold is None: return {}
     return dict(threshold=threshold, n_below=int((o<threshold).sum()),
                 n_wrong_side=int(((o<threshold)!=(p<threshold)).sum()))
 
-# %% ../nbs/12c_local.ipynb #11c24bd6
+# %% ../nbs/12c_local.ipynb #238dceaa
 def _sizes(e, o, d)->dict: # how many samples a good model needs, and this one as these samples show it
     error,spread = np.std(e, ddof=1), np.std(np.log10(o), ddof=1)
     share = d['coverage'] if d['n_intervals'] else 0.
     return dict(error_sd=error, spread_sd=spread, least_n=least_local(error, spread, level=d['level']),
                 enough_n=least_local(error, spread, d['bias_factor'], share, d['level']))
 
-# %% ../nbs/12c_local.ipynb #2aaa4c5d
+# %% ../nbs/12c_local.ipynb #db9a38ea
 def local_score(t:pd.DataFrame, # id, observed, predicted, lower, upper, flag; limit where known: local soils
                 threshold:float=None, # cmol(+)/kg; then also how many lie on the wrong side of it
                 level:float=.9 # promised by the intervals
@@ -272,15 +272,18 @@ def local_score(t:pd.DataFrame, # id, observed, predicted, lower, upper, flag; l
     return plain | dict(tests=tests, grade=said, verdict=said=='held',
                         reasons=[d['reason'] for d in tests if not d['passed']])
 
-# %% ../nbs/12c_local.ipynb #df23066e
+# %% ../nbs/12c_local.ipynb #3425809d
 def count_chances(p # (n,) probabilities of independent events
                  )->np.ndarray: # (n+1,) probability of 0, 1, ... n events
     "How many of several unlike events happen: the Poisson binomial distribution"
-    out = np.ones(1)
-    for q in p: out = np.r_[out, 0]*(1-q)+np.r_[0, out]*q
+    out = np.zeros(len(p)+1)
+    out[0] = 1
+    for q in p:
+        out[1:] = out[1:]*(1-q)+out[:-1]*q
+        out[0] *= 1-q
     return out
 
-# %% ../nbs/12c_local.ipynb #1a05c37d
+# %% ../nbs/12c_local.ipynb #db8265f9
 def kept_soils(t:pd.DataFrame, # as for `local_score`
                level:float=.9 # as there
               )->list[dict]: # id, observed, limit, predicted, difficulty: plain values, a soil each
@@ -290,7 +293,7 @@ def kept_soils(t:pd.DataFrame, # as for `local_score`
     return [dict(id=str(r.id), observed=float(r.observed), limit=float(r.limit), predicted=float(r.predicted),
                  difficulty=_plain(h)) for r,h in zip(ok.itertuples(), hard)]
 
-# %% ../nbs/12c_local.ipynb #09399cf4
+# %% ../nbs/12c_local.ipynb #1f6a70b5
 LEAST_SIDE = 5   # local soils on each side of a threshold; with fewer nothing can be said about it
 
 def _sure_side(kept, threshold): # (n,) 1 below, 0 above, NaN where the detection limit hides it
@@ -300,13 +303,14 @@ def _sure_side(kept, threshold): # (n,) 1 below, 0 above, NaN where the detectio
     return np.where((k.observed<limit)&(limit>threshold), np.nan, o<threshold)
 
 def _count_words(below, n, expected, chance): # what was found against what was expected
-    if min(below, n-below)<LEAST_SIDE: return f'at least {LEAST_SIDE} on each side are needed to judge this one'
+    if min(below, n-below)<LEAST_SIDE:
+        return f'at least {LEAST_SIDE} on each side are needed to judge this one'
     words = f'their probabilities add up to {expected:.1f} below'
     if chance>=.05: return f'{words}, as chance allows'
     if below>expected: return f'{words}, too few: poor soils are taken for rich ones, the dangerous side'
     return f'{words}, too many: good soils are taken for poor ones'
 
-# %% ../nbs/12c_local.ipynb #84f9ba16
+# %% ../nbs/12c_local.ipynb #6435aa7d
 def judge_threshold(kept, # local soils: observed, limit (of `kept_soils`)
                     p_below, # (n,) their probabilities to lie below the threshold; NaN: left out
                     threshold:float # cmol(+)/kg
@@ -324,42 +328,42 @@ def judge_threshold(kept, # local soils: observed, limit (of `kept_soils`)
     return dict(held=enough and chance>=.05, reason=reason, below=below, above=n-below, expected=expected,
                 chance=chance, enough=enough)
 
-# %% ../nbs/12c_local.ipynb #257ec340
+# %% ../nbs/12c_local.ipynb #9a172aca
 def holds(v:dict|None # a validation as it was kept
          )->bool:
     "May decisions be built on it? Only where it was graded held"
     return bool(v) and v.get('grade')=='held'
 
-# %% ../nbs/12c_local.ipynb #25ed1849
+# %% ../nbs/12c_local.ipynb #e9947ce8
 def more_needed(found:dict # of `local_score`
                )->str: # a sentence
     "How many local samples would be enough, or why more of them would not help"
     n,enough,least = found['n'], found['enough_n'], found['least_n']
-    good = (f'An unbiased model with errors like these needs {least} to be told from a bad one' if least else
-            'Its errors are as large as the spread of the soils')
+    good = 'Its errors are as large as the spread of the soils'
+    if least: good = f'An unbiased model with errors like these needs about {least} to be told from a bad one'
     if found['grade']=='held': return f'{n} local samples were enough. {good}.'
-    if found['grade']=='failed' or not enough:
-        return (f'{good}. More samples alone would not help: add these soils to the library, train again, and '
-                f'validate with others.')
-    return (f'If the model is as these {n} samples show it, {max(enough-n, 1)} more are likely to be enough. '
-            f'{good}.')
+    again = 'add these soils to the library, train again, and validate with others'
+    if found['grade']=='failed': return f'More samples alone would not help: {again}. {good}.'
+    shown = f'If the model is as these {n} samples show it'
+    if not enough: return f'{shown}, more samples would not make it hold: {again}. {good}.'
+    return f'{shown}, {max(enough-n, 1)} more are likely to be enough. {good}.'
 
-# %% ../nbs/12c_local.ipynb #10f47b96
+# %% ../nbs/12c_local.ipynb #f79167a7
 def _who(v): # how many, of what name, when, by which laboratory method
     method = v.get('kex_method')
     how = 'method unknown' if method in (None, '', 'unknown') else f'by {method}'
     return ', '.join(filter(None, (f'{v["n"]} local soils', v.get('name'), v.get('date'), how)))
 
 def _shown(v): # what a validation that held has shown
-    low = v['coverage_low']
+    covered = f'{v["n_covered"]} of {v["n_intervals"]} values lie inside their {v["level"]:.0%} intervals'
     return (f'half of the predictions lie within a factor of {v["typical_factor"]:.1f} of the laboratory; '
-            f'{v["n_covered"]} of {v["n_intervals"]} values lie inside their {v["level"]:.0%} intervals, the true '
-            f'share is {low:.0%} at least; {bias_in_words(v["bias_low"], v["bias_high"])}; squared errors are '
-            f'{v["skill"]:.0%} smaller than those of the local mean')
+            f'{covered}, the true share is {v["coverage_low"]:.0%} at least; '
+            f'{bias_in_words(v["bias_low"], v["bias_high"])}; '
+            f'squared errors are {v["skill"]:.0%} smaller than those of the local mean')
 
-# %% ../nbs/12c_local.ipynb #74d7c7b7
+# %% ../nbs/12c_local.ipynb #8b297df7
 TO_THE_LABORATORY = 'Every sample goes to the wet laboratory.'
-GRADES = dict(weak='weak: these samples are too few, or scatter too much, to show that the model holds',
+GRADES = dict(weak='weak: these samples do not show that the model holds, nor that it does not',
               failed='failed: the model does not hold here')
 
 def validation_text(v:dict|None, # of `local_score`, with `name`, `date`, `kex_method` where known
@@ -370,14 +374,15 @@ def validation_text(v:dict|None, # of `local_score`, with `name`, `date`, `kex_m
         'No local validation: every sample goes to the wet laboratory. To add one, have about '
         f'{least} soils from all over the area analysed (1 M ammonium acetate, pH 7), scan them on the '
         'spectrometer in use, and run mirzai validate MODEL LOCAL.')
-    if 'grade' not in v: return ('Validated by an older mirzai with a weaker check: run mirzai validate again. '
-                                 f'{TO_THE_LABORATORY}')
-    if holds(v): return (f'Checked on {_who(v)}: held. In detail: {_shown(v)}. Soils of another kind than these '
-                         'are not covered by it.')
+    if 'grade' not in v: return (
+        f'Validated by an older mirzai with a weaker check: run mirzai validate again. {TO_THE_LABORATORY}')
+    if holds(v): return (
+        f'Checked on {_who(v)}: held. In detail: {_shown(v)}. Soils of another kind than these are not covered '
+        'by it.')
     return (f'Checked on {_who(v)}: {GRADES[v["grade"]]}. {"; ".join(v["reasons"]).capitalize()}. '
             f'{more_needed(v)} {TO_THE_LABORATORY}')
 
-# %% ../nbs/12c_local.ipynb #4e7f3ec7
+# %% ../nbs/12c_local.ipynb #e7e30cf3
 def promise_text(v:dict|None # as for `validation_text`
                 )->str:
     "What an interval is worth: what was counted, or the promise where nobody has"
@@ -386,5 +391,5 @@ def promise_text(v:dict|None # as for `validation_text`
         'Whether it does so here nobody has counted.')
     k,n = v['n_covered'], v['n_intervals']
     low,high = coverage_limits(k, n)
-    return (f'On the local soils {k} of {n} measured values lay inside their intervals ({k/n:.0%}): the true share '
-            f'is between {low:.0%} and {high:.0%}.')
+    return (f'On the local soils {k} of {n} measured values lay inside their intervals ({k/n:.0%}): the true '
+            f'share is between {low:.0%} and {high:.0%}.')

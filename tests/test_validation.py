@@ -221,6 +221,7 @@ def test_words():
     assert 'by Mehlich-3' in validation_text(held | dict(kex_method='Mehlich-3')) and 'unknown' in validation_text(held | dict(kex_method=None))
     assert f'about {LEAST_LOCAL} soils' in validation_text(None) and 'about 44 soils' in validation_text(None, 44)
     assert 'more are likely to be enough' in more_needed(weak) and 'would not help' in more_needed(failed) and 'were enough' in more_needed(held)
+    assert 'would not make it hold' in more_needed(weak | dict(enough_n=None)) and 'spread of the soils' in more_needed(weak | dict(least_n=None))
     for d in (held, weak, failed): assert 'nine times in ten' not in validation_text(d)+promise_text(d)
     assert 'nine times in ten' in promise_text(None) and 'nobody has counted' in promise_text(None)
 
