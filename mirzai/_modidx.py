@@ -427,6 +427,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'mirzai.instruments._check_spectrum': ('instruments.html#_check_spectrum', 'mirzai/instruments.py'),
                                     'mirzai.instruments._column_names': ('instruments.html#_column_names', 'mirzai/instruments.py'),
                                     'mirzai.instruments._format': ('instruments.html#_format', 'mirzai/instruments.py'),
+                                    'mirzai.instruments._hidden': ('instruments.html#_hidden', 'mirzai/instruments.py'),
                                     'mirzai.instruments._holds_spectra': ('instruments.html#_holds_spectra', 'mirzai/instruments.py'),
                                     'mirzai.instruments._inside': ('instruments.html#_inside', 'mirzai/instruments.py'),
                                     'mirzai.instruments._is_kssl': ('instruments.html#_is_kssl', 'mirzai/instruments.py'),

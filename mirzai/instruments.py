@@ -319,7 +319,7 @@ def _kind(path:Path)->str|None: # 'OPUS', 'OMNIC', 'JCAMP-DX'; None: a stranger,
     except (OSError, ValueError): return
     return _format(path, raw)
 
-# %% ../nbs/01c_instruments.ipynb #ea968f0e
+# %% ../nbs/01c_instruments.ipynb #463c8e87
 def _column_names(path:Path)->list: # as they stand in the file
     "The header of a table"
     with open(path, 'rb') as f: start = f.read(4)
@@ -333,7 +333,7 @@ def _holds_spectra(table:Path)->bool: # also where it cannot be told
     except Exception: return True
     return len(names)<2 or sum(bool(re.search('[0-9]', c)) for c in names)>=10
 
-# %% ../nbs/01c_instruments.ipynb #e5f8003a
+# %% ../nbs/01c_instruments.ipynb #421033c9
 def is_spectral(path:Path)->bool:
     "Do its name or its first bytes say that a file holds spectra?"
     if path.name.lower().endswith(_TABLES): return _holds_spectra(path)
@@ -341,7 +341,7 @@ def is_spectral(path:Path)->bool:
     kind = _kind(path)
     return kind in ('OPUS', 'OMNIC') or kind=='JCAMP-DX' and b'##TITLE' in path.read_bytes()[:200].upper()
 
-# %% ../nbs/01c_instruments.ipynb #de6179b1
+# %% ../nbs/01c_instruments.ipynb #57243ea3
 def _natural(path:Path)->tuple:
     "Sort key: folder by folder, numbers by their size; however the path is written"
     split = lambda text: [int(p) if i%2 else p for i,p in enumerate(re.split('([0-9]+)', text))]
@@ -350,7 +350,9 @@ def _natural(path:Path)->tuple:
 
 def _is_kssl(folder:Path)->bool: return os.path.isfile(folder/'spectra-features.npy')
 
-# %% ../nbs/01c_instruments.ipynb #eee824de
+def _hidden(path:Path)->bool: return path.name.startswith('.')
+
+# %% ../nbs/01c_instruments.ipynb #c7e36c66
 def _inside(folder:Path)->list:
     "The files under a folder, hidden ones left out; a KSSL folder counts as one"
     if _is_kssl(folder): return [folder]
@@ -358,15 +360,15 @@ def _inside(folder:Path)->list:
     for root,dirs,names in os.walk(folder, onerror=lambda e: found.append(Path(e.filename))):
         if _is_kssl(Path(root)): dirs[:] = []; names = ['']
         dirs[:] = [d for d in dirs if not d.startswith('.')]
-        found += [Path(root)/n for n in names if not n.startswith('.')]
-    return found
+        found += [Path(root)/n for n in names]
+    return [f for f in found if not _hidden(f)]
 
-# %% ../nbs/01c_instruments.ipynb #5ed3ff2e
+# %% ../nbs/01c_instruments.ipynb #ca7bb3c6
 def _whole_folders(named:list)->set: # of the folders
     "Folders of which every file is named"
     whole_folders = set()
-    for folder in {f.parent for f in named if not is_spectral(f)}:
-        try: there = {f for f in folder.iterdir() if f.is_file() and not f.name.startswith('.')}
+    for folder in {f.parent for f in named if _hidden(f) or not is_spectral(f)}:
+        try: there = {f for f in folder.iterdir() if f.is_file() and not _hidden(f)}
         except OSError: continue
         if there and there<=set(named): whole_folders.add(folder)
     return whole_folders
@@ -378,11 +380,13 @@ def instrument_files(paths # a file or folder, or a list of them
     given = [Path(p) for p in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
     named = [p for p in given if not p.is_dir()]
     whole = _whole_folders(named)
-    found = named+[f for p in given if p.is_dir() for f in _inside(p)]
+    found = [f for f in named if not (_hidden(f) and f.parent in whole)]
+    found += [f for p in given if p.is_dir() for f in _inside(p)]
     # of two names of one file the one that is no link, then the shorter
     found = sorted(found, key=lambda f: (f.is_symlink(), len(str(f)), _natural(f)))
     found = sorted({os.path.realpath(f): f for f in reversed(found)}.values(), key=_natural)
-    passable = [f for f in found if not f.is_dir() and (f not in named or f.parent in whole)]
+    singly = {f for f in named if f.parent not in whole}
+    passable = [f for f in found if f.is_file() and f not in singly]
     other = {f for f in passable if not is_spectral(f)}
     return [f for f in found if f not in other], [f for f in found if f in other]
 
@@ -425,7 +429,7 @@ def group_scans(files:list, # to be read
     groups = {}
     for f in files:
         alone = replicates=='none' or _is_table(f) or replicates=='opus' and not _opus_numbered(f)
-        key = f if alone else (f.parent, sample_name(f, replicates))
+        key = f if alone else (os.path.realpath(f.parent), sample_name(f, replicates))
         groups.setdefault(key, []).append(f)
     return list(groups.values())
 
@@ -443,7 +447,7 @@ def distinct_ids(ids:list, # of soils
         ids = [name(f, i) if n[i]>1 else i for f,i in zip(files, ids)]
     return ids
 
-# %% ../nbs/01c_instruments.ipynb #2d0640ee
+# %% ../nbs/01c_instruments.ipynb #ec04b3b3
 def band_shape(X, # (n, p) absorbance
                wavenumbers # (p,) cm⁻¹, rising
               )->np.ndarray: # (n, p)
@@ -453,7 +457,7 @@ def band_shape(X, # (n, p) absorbance
     bands = X-(X@slow)@slow.T
     with np.errstate(all='ignore'): return bands/bands.std(1, keepdims=True)
 
-# %% ../nbs/01c_instruments.ipynb #1df0ca2c
+# %% ../nbs/01c_instruments.ipynb #74be06e1
 def scan_spread(X, # (n, p) absorbance of the scans of one soil
                 wavenumbers # (p,) cm⁻¹, rising
                )->np.ndarray: # (n,)
@@ -462,7 +466,7 @@ def scan_spread(X, # (n, p) absorbance of the scans of one soil
     if n<2: return np.full(n, np.nan)
     return np.abs(B-(B.sum(0)-B)/(n-1)).mean(1)
 
-# %% ../nbs/01c_instruments.ipynb #0583f686
+# %% ../nbs/01c_instruments.ipynb #8fc1b884
 SPREAD_LIMIT = .05   # of `scan_spread`: hardly any two soils of the sample are nearer to each other
 MANY_SCANS = 10      # of one soil
 
@@ -482,7 +486,7 @@ def _resampled(lib:SpectralLibrary, # absorbance
     spline = lambda s: CubicSpline(w, s)(at) if np.isfinite(s).all() else np.interp(at, w, s)
     return SpectralLibrary(np.stack([spline(s) for s in lib.spectra]), grid, lib.properties, lib.name)
 
-# %% ../nbs/01c_instruments.ipynb #919b4f94
+# %% ../nbs/01c_instruments.ipynb #ed119190
 def common_grid(grids:list # (wavenumbers, how many spectra have them), as found
                )->np.ndarray: # (p,) cm⁻¹
     "The grid that most spectra have; of equally common ones the finer"
@@ -539,7 +543,7 @@ class SpectraFiles:
         self.asked = None if wavenumbers is None else np.sort(np.asarray(wavenumbers, dtype=np.float64))
         self._reset()
 
-# %% ../nbs/01c_instruments.ipynb #96fd14fb
+# %% ../nbs/01c_instruments.ipynb #f9f8d78f
 @patch
 def _reset(self:SpectraFiles):
     "Nothing read yet"
@@ -596,7 +600,7 @@ def name_soils(self:SpectraFiles):
         if f not in self.ids: self.ids[f] = self.free_id(f, first[f])
     self.remark_on_ids([*in_tables, *ids], first)
 
-# %% ../nbs/01c_instruments.ipynb #9f6acc55
+# %% ../nbs/01c_instruments.ipynb #91cb5284
 @patch
 def remark_on_ids(self:SpectraFiles, ids:list, first:dict):
     "Say which ids stand twice, which were told apart, and whether the ending was found at all"
@@ -612,7 +616,7 @@ def remark_on_ids(self:SpectraFiles, ids:list, first:dict):
 @patch
 def open_table(self:SpectraFiles, f): return self.opened(open_library(f))
 
-# %% ../nbs/01c_instruments.ipynb #a7fc8fcc
+# %% ../nbs/01c_instruments.ipynb #bdfb34e7
 @patch
 def prepare(self:SpectraFiles):
     "Open the tables, name the soils, find the grid"
@@ -657,7 +661,7 @@ def sound_scans(self:SpectraFiles, files:list)->dict: # file -> (p,) absorbance
     for f in gaps: self.refused[f] = 'absorbance missing at some wavenumbers: scan it again'
     return {f: s for f,s in scans.items() if f not in gaps}
 
-# %% ../nbs/01c_instruments.ipynb #e19c5cd7
+# %% ../nbs/01c_instruments.ipynb #c6be5c1d
 @patch
 def compare_scans(self:SpectraFiles, id:str, scans:dict)->tuple: # spread; '', or why this is no soil
     "How far the scans lie apart, and what to think of it"
@@ -673,7 +677,7 @@ def compare_scans(self:SpectraFiles, id:str, scans:dict)->tuple: # spread; '', o
     return spread, (f'its {n} scans differ by {spread:.2g}{which} (limit {SPREAD_LIMIT:g}): are they one '
                     f'soil? If not, read again with replicates none')
 
-# %% ../nbs/01c_instruments.ipynb #a0c796a3
+# %% ../nbs/01c_instruments.ipynb #8f9e9efb
 @patch
 def mean_of(self:SpectraFiles, id:str, scans:dict)->tuple: # id, spectrum, properties
     "The row of a soil"
@@ -684,7 +688,7 @@ def mean_of(self:SpectraFiles, id:str, scans:dict)->tuple: # id, spectrum, prope
     return id, mean, dict(file=str(first), instrument=self.instruments[first], scans=len(scans),
                           spread=spread, trouble=trouble)
 
-# %% ../nbs/01c_instruments.ipynb #666c60a4
+# %% ../nbs/01c_instruments.ipynb #5ab8b902
 @patch
 def refusal(self:SpectraFiles, f:Path, id:str)->tuple: # as in `soil`
     "The row of a file that was refused: no spectrum, no scan, its reason"
@@ -692,7 +696,7 @@ def refusal(self:SpectraFiles, f:Path, id:str)->tuple: # as in `soil`
     props = dict(file=str(f), instrument='', scans=0, spread=np.nan, trouble=f'not read: {self.refused[f]}')
     return id, np.full(len(self.wavenumbers), np.nan), props
 
-# %% ../nbs/01c_instruments.ipynb #288a14b2
+# %% ../nbs/01c_instruments.ipynb #81cf00fc
 @patch
 def soil(self:SpectraFiles, files:list)->list: # of rows as `mean_of` gives
     "The rows of one soil: the mean of its scans, and the files that were refused"

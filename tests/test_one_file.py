@@ -206,6 +206,8 @@ def test_other_kinds(scene, tmp_path):
     assert '10 files of other kinds were not read (.asd 1, .dmt 1, ' in files.summary()[1] and 'no extension 1' in files.summary()[1]
     named,files = read([tmp_path/'s.0', tmp_path/'x.spc', tmp_path/'gone.0'], grid)
     assert list(named.ids)==['gone', 's', 'x'] and named.properties.trouble['gone']=='not read: no such file' and 'is not OPUS' in named.properties.trouble['x']
+    every = [*(f for f in tmp_path.iterdir() if f.is_file()), tmp_path/'gone.spc']
+    lib,files = read(every, grid); assert list(lib.ids)==['gone', 's'] and files.others.total()==10
     with pytest.raises(MirzaiError, match='no instrument files.*10 files of other kinds'): (tmp_path/'s.0').unlink(); SpectraFiles(tmp_path)
 
 def test_an_opus_file_by_another_name(scene, tmp_path):
@@ -229,9 +231,11 @@ def test_each_file_once(scene, tmp_path):
         same(one, read(paths, grid)[0].by_id(['A7', 'B'])) if paths is not tmp_path else None
         assert len(read(paths, grid)[0])==2
     here = os.getcwd(); os.chdir(tmp_path/'day')
-    try: got,_ = read(['B.0', a], grid)
+    try:
+        got,_ = read(['B.0', a], grid)
+        (tmp_path/'day'/'A7.1').write_bytes(a.read_bytes()); two,_ = read(['A7.1', a], grid)               # one folder, spelt in two ways
     finally: os.chdir(here)
-    assert list(got.ids)==['A7', 'B'] and np.array_equal(got.spectra, one.spectra)
+    assert list(got.ids)==['A7', 'B'] and np.array_equal(got.spectra, one.spectra) and dict(two.properties.scans)=={'A7': 2}
 
 def test_subfolders_and_globs(scene, tmp_path):
     "A tree, the glob of its top, all its files in any order"
