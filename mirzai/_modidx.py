@@ -637,7 +637,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                               'mirzai.local.gain_on_mean': ('local.html#gain_on_mean', 'mirzai/local.py'),
                               'mirzai.local.grade': ('local.html#grade', 'mirzai/local.py'),
                               'mirzai.local.holds': ('local.html#holds', 'mirzai/local.py'),
-                              'mirzai.local.is_inside': ('local.html#is_inside', 'mirzai/local.py'),
                               'mirzai.local.judge_bias': ('local.html#judge_bias', 'mirzai/local.py'),
                               'mirzai.local.judge_coverage': ('local.html#judge_coverage', 'mirzai/local.py'),
                               'mirzai.local.judge_flags': ('local.html#judge_flags', 'mirzai/local.py'),

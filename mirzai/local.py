@@ -5,16 +5,17 @@
 # %% auto #0
 __all__ = ['FACTOR', 'ROOM', 'BROKEN', 'SURE', 'SIZES', 'SAMPLE_SDS', 'LEAST_LOCAL', 'NO_SKILL', 'LEAST_SIDE',
            'TO_THE_LABORATORY', 'GRADES', 'bias_factor', 'bias_in_words', 'gain_on_mean', 'skill', 'skill_limits',
-           'coverage_limits', 'is_inside', 'chance_to_hold', 'least_local', 'fewest', 'judge_skill', 'judge_coverage',
-           'judge_bias', 'judge_flags', 'grade', 'tests_table', 'local_score', 'count_chances', 'kept_soils',
-           'judge_threshold', 'holds', 'more_needed', 'validation_text', 'promise_text']
+           'coverage_limits', 'chance_to_hold', 'least_local', 'fewest', 'judge_skill', 'judge_coverage', 'judge_bias',
+           'judge_flags', 'grade', 'tests_table', 'local_score', 'count_chances', 'kept_soils', 'judge_threshold',
+           'holds', 'more_needed', 'validation_text', 'promise_text']
 
 # %% ../nbs/12c_local.ipynb #9f00b87f
 import numpy as np, pandas as pd
 from scipy.stats import beta, binom, norm, t as student
 from .library import MirzaiError, panels, some
 from .metrics import scores
-from .uncertainty import LIMITS
+from .uncertainty import LIMITS, held
+from .units import method_words
 
 # %% ../nbs/12c_local.ipynb #748611bf
 FACTOR = 10**.1   # 1.26: how far from the measured values predictions may lie on average, either way
@@ -73,14 +74,6 @@ def coverage_limits(k:int, n:int, # values inside their intervals, intervals
     low = beta.ppf(1-sure, k, n-k+1) if k else 0.
     high = beta.ppf(sure, k+1, n-k) if k<n else 1.
     return float(low), float(high)
-
-# %% ../nbs/12c_local.ipynb #be7b6b0e
-def is_inside(observed, lower, upper, # (n,) cmol(+)/kg
-              limit # (n,) detection limit, cmol(+)/kg
-             )->np.ndarray: # (n,) booleans
-    "Can the measured value lie in its interval?"
-    known = (lower<=observed)&(observed<=upper)
-    return np.where(observed<limit, lower<limit, known)
 
 # %% ../nbs/12c_local.ipynb #2de838cd
 def _passes_coverage(n, share, level): # chance of enough values inside their intervals
@@ -234,7 +227,7 @@ def _judgeable(t, level)->tuple: # usable rows; how many were flagged; how many 
 # %% ../nbs/12c_local.ipynb #40294fac
 def _inside(ok)->dict: # how many of those with an interval lie in it
     has = ok[ok.lower.notna() & ok.upper.notna()]
-    n,k = len(has), int(is_inside(has.observed, has.lower, has.upper, has.limit).sum())
+    n,k = len(has), int(held(has.observed, has.lower, has.upper, has.limit).sum())
     low,high = coverage_limits(k, n) if n else (np.nan, np.nan)
     share = k/n if n else np.nan
     return dict(n_intervals=n, n_covered=k, coverage=share, coverage_low=low, coverage_high=high)
@@ -351,7 +344,7 @@ def more_needed(found:dict # of `local_score`
 # %% ../nbs/12c_local.ipynb #f79167a7
 def _who(v): # how many, of what name, when, by which laboratory method
     method = v.get('kex_method')
-    how = 'method unknown' if method in (None, '', 'unknown') else f'by {method}'
+    how = 'method unknown' if method in (None, '', 'unknown') else f'by {method_words(method)}'
     return ', '.join(filter(None, (f'{v["n"]} local soils', v.get('name'), v.get('date'), how)))
 
 def _shown(v): # what a validation that held has shown

@@ -189,9 +189,10 @@ def folds_in_words(lib:SpectralLibrary, fold, # (n,) from `fold_numbers`
                    groups:str # as asked for there
                   )->str:
     "Which samples were kept from which model"
-    n,kept = len(lib), kept_together(lib, groups)
-    if kept==n: how = f'{groups}s kept together'
-    elif kept: how = f'{kept} of {n} samples in {groups}s kept together, the others by sample'
+    kept = kept_together(lib, groups)
+    named = int(lib.properties[groups].notna().sum()) if kept else 0
+    if kept and named==len(lib): how = f'{groups}s kept together'
+    elif kept: how = f'{named} of {len(lib)} samples in {groups}s kept together, the others by sample'
     else: how = 'by sample'+f' (the column {groups} groups nothing)'*(groups in lib.properties)
     return f'{fold.max()+1} folds, {how}'
 

@@ -88,7 +88,8 @@ def test_folds_keep_profiles(libs):
 
 def test_interval_and_probability_agree(libs, cal, predicted):
     lower,upper = cal.interval(predicted, libs[1], .8)
-    assert np.allclose(cal.p_below(predicted, libs[1], lower), .1, atol=.01) and np.allclose(cal.p_below(predicted, libs[1], upper), .9, atol=.01)
+    poorer = .2*cal.settings['poorer']   # a third of the misses may lie below
+    assert np.allclose(cal.p_below(predicted, libs[1], lower), poorer, atol=.01) and np.allclose(cal.p_below(predicted, libs[1], upper), .8+poorer, atol=.01)
     p = np.array([cal.p_below(predicted, libs[1], t) for t in (1e-6, .1, .3, 1, 1e6)])
     assert (np.diff(p, axis=0)>=0).all() and p.min()>0 and p.max()<1
     a,b = cal.interval(predicted, libs[1], .95)

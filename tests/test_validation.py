@@ -4,8 +4,9 @@ import numpy as np, pandas as pd, pytest
 from scipy import stats
 from mirzai import local
 from mirzai.library import MirzaiError
+from mirzai.uncertainty import held
 from mirzai.local import (FACTOR, LEAST_LOCAL, bias_factor, chance_to_hold, count_chances, coverage_limits, fewest, grade,
-                          holds, is_inside, judge_bias, judge_coverage, judge_threshold, kept_soils, least_local, local_score,
+                          holds, judge_bias, judge_coverage, judge_threshold, kept_soils, least_local, local_score,
                           more_needed, promise_text, skill, skill_limits, tests_table as table_of_tests, validation_text)
 
 SPREAD, R2 = .35, .6
@@ -158,7 +159,7 @@ def test_no_table_below_the_fewest_could_pass():
 
 def test_values_below_the_detection_limit():
     lower, upper = np.array([.01, .07, .07, .01]), np.array([.02, .2, .2, .2])
-    assert list(is_inside(np.array([0, 0, .1, .05]), lower, upper, np.full(4, .06)))==[True, False, True, True]
+    assert list(held(np.array([0, 0, .1, .05]), lower, upper, np.full(4, .06)))==[True, False, True, True]
     t = soils(60).assign(limit=[.06]*40+[np.nan]*20)
     low = t.index<10
     d = local_score(t.assign(observed=np.where(low, 0, t.observed), predicted=np.where(low, .05, t.predicted),
