@@ -218,6 +218,10 @@ def _fit(self:CNNRegressor, X, t, valid):
     # (epochs, n) on the model's scale, mean over the networks
     self.valid_errors_ = valid and np.mean([l.valid_errors.errors for l in self.learners_], 0)*self.sd_**2
 
+# %% ../nbs/09_learner.ipynb #le000001
+@patch
+def _shift(self:CNNRegressor, by): self.net_.scale[0] += by
+
 # %% ../nbs/09_learner.ipynb #3a0c1e11
 AT_MOST = 4000   # training samples of a kernel
 

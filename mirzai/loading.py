@@ -31,11 +31,11 @@ SHORT_NAMES = {'k.ext_usda.a725_cmolc.kg': 'kex',   # exchangeable K, 1 M NH4OAc
                'dataset.code_ascii_txt': 'source'}  # which library a row came from
 
 # %% ../nbs/01_loading.ipynb #25d2eef0
-def load_sample()->SpectralLibrary: # 600 to 4000 cm⁻¹ by 2; `kex`, `cec` (cmol(+)/kg), `oc`, `clay` (%), `kex_method`
+def load_sample()->SpectralLibrary: # 600 to 4000 cm⁻¹ by 2; `kex`, `cec` (cmol(+)/kg), `oc`, `clay` (%)
     "500 real KSSL spectra and their wet chemistry (CC BY 4.0, through the Open Soil Spectral Library)"
     s = load_toy_kssl()
-    props = s.source.rename(columns=SHORT_NAMES).rename_axis('id').assign(kex_method='acetate')
-    return SpectralLibrary(s.spectra, s.wavenumbers, props, 'KSSL sample')
+    return SpectralLibrary(s.spectra, s.wavenumbers, s.source.rename(columns=SHORT_NAMES).rename_axis('id'),
+                           'KSSL sample')
 
 # %% ../nbs/01_loading.ipynb #57204b66
 _STYLES = [re.compile(p) for p in (r'(\d+(?:[.,]\d+)?)', r'scan_mir\.(\d+(?:\.\d+)?)_abs',

@@ -193,6 +193,10 @@ def _shared(self:PLSR, lib)->tuple: # (n, q) spectra, (n,) target, their `Gram`
         _prepared[lib] = key, Z, t, Gram(Z, t)
     return _prepared[lib][1:]
 
+# %% ../nbs/05_plsr.ipynb #pl000002
+@patch
+def _shift(self:PLSR, by): self.intercept_ = float(self.intercept_+by)
+
 # %% ../nbs/05_plsr.ipynb #pl000001
 @patch
 def _teaching(self:PLSR, lib, rows): # those of the rows from which it learns
@@ -209,6 +213,7 @@ def fit_rows(self:PLSR,
     "As `fit(lib[train], valid=lib[valid])`, from products shared by all splits"
     if len(train)<=len(lib.wavenumbers) or not np.isfinite(lib.y(self.target)).all():
         return self.fit(lib[train], valid=None if valid is None else lib[valid])
+    everything = train
     train,valid = (rows if rows is None else self._teaching(lib, rows) for rows in (train, valid))
     self.scale_,self.wavenumbers_,self.n_features_in_ = self._scale(), lib.wavenumbers, len(lib.wavenumbers)
     self.pipeline_ = self._pipeline()
@@ -221,6 +226,7 @@ def fit_rows(self:PLSR,
     path = gram.path(self.n_components or self.max_components, self.scale)
     self._choose(path, valid if valid is None else (Z[valid], t[valid]),
                  lambda most: self._cv_loss(Z[train], t[train], most, gram))
+    if len(train)<len(everything): self._shift(np.mean(t[everything]-self._predict(Z[everything])))
     return self
 
 # %% ../nbs/05_plsr.ipynb #728c8007

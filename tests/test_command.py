@@ -29,14 +29,15 @@ def test_run(mirzai, tmp_path):
     assert len(m)==2*2*3 and set(m.split)=={'train', 'valid', 'test'} and np.isfinite(m[METRICS]).all(None)
     s = pd.read_csv(tmp_path/'out'/'summary.csv')
     want = m.query('model=="gpr" and split=="test"').r2
-    got = s.query('model=="gpr" and split=="test" and metric=="r2"').iloc[0]
+    got = s.query('model=="gpr" and split=="test" and metric=="r2" and group=="all"').iloc[0]
     assert got['mean']==pytest.approx(want.mean()) and got.sd==pytest.approx(want.std())
     p = pd.read_csv(tmp_path/'out'/'predictions.csv')
-    assert list(p.columns[:3])==['id', 'observed', 'predicted'] and len(p)==2*2*409
+    assert list(p.columns[:3])==['id', 'observed', 'predicted'] and len(p)==2*2*495
+    assert {'all', 'from 0.12'}==set(s.group)
     page = (tmp_path/'out'/'report.html').read_text()
     assert 'src="data:' in page and '<script' not in page and not re.search(r'(src|href)="(?!data:)', page)
     assert {f.name for f in (tmp_path/'out'/'models').iterdir()}=={'plsr', 'gpr'}
-    assert '88 dropped (kex below 0.12)' in out
+    assert '495 used; 5 dropped (absorbance not positive); 43 below the detection limit' in out
 
 def test_run_again_replaces_only_its_own(mirzai, tmp_path):
     args = ('run', '--models', 'plsr', '--seeds', 1, '--jobs', 1, '--out', tmp_path/'out')
@@ -70,7 +71,7 @@ print(sorted(m for m in ('fastai', 'torch') if m in sys.modules))'''
 def test_command_trains_what_python_trains(models, sample):
     from mirzai.plsr import PLSR
     from mirzai.predictor import Predictor
-    m = PLSR().fit(read_library(models/'train.csv').select('kex'))
+    m = PLSR().fit(read_library(models/'train.csv').usable('kex'))
     np.testing.assert_allclose(Predictor.load(models/'plsr').predict(sample[400:]).predicted, m.predict(sample[400:]), rtol=1e-6)
 
 @pytest.mark.parametrize('kind', ['plsr', 'gpr', 'cnn'])
@@ -115,10 +116,11 @@ def test_data_sample(mirzai, sample, tmp_path):
 
 def test_evaluate(mirzai, tmp_path, models):
     code,out,_ = mirzai('evaluate', models/'train.csv', '--models', 'plsr', '--folds', 3, '--repeats', 2, '--jobs', 1, '--out', tmp_path/'cv')
-    s = pd.read_parquet(tmp_path/'cv'/'scores.parquet')
-    assert code==0 and 'bootstrap' in out and list(s.seed)==[0, 1] and set(s.scope)=={'all, 3 folds'} and s.n.nunique()==1 and s.n[0]>100
+    s = pd.read_parquet(tmp_path/'cv'/'scores.parquet').query('group=="all"')
+    assert code==0 and 'bootstrap' in out and list(s.seed)==[0, 1] and set(s.scope)=={'all, 3 folds'} and s.n.nunique()==1 and s.n.iloc[0]>100
+    assert 'all usable soils' in out and 'soils from 0.12 cmol(+)/kg up' in out
     code,out,_ = mirzai('evaluate', models/'train.csv', '--models', 'plsr,plsr-paper', '--sizes', '40,80,all', '--splits', 2, '--jobs', 1, '--out', tmp_path/'lc')
-    s = pd.read_parquet(tmp_path/'lc'/'scores.parquet').query('split=="test" and model=="plsr"')
+    s = pd.read_parquet(tmp_path/'lc'/'scores.parquet').query('split=="test" and model=="plsr" and group=="all"')
     assert code==0 and sorted(s['size'])[:4]==[40, 40, 80, 80] and len(s)==6 and s.n.nunique()==1 and s.n.iloc[0]<20 and '40' in out
     f = pd.read_parquet(tmp_path/'lc'/'fits.parquet')
     assert (f.seconds>0).all() and all('n_components_' in json.loads(c) for c in f.chosen) and 'numpy' in json.loads(f.versions[0])
