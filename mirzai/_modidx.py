@@ -1106,6 +1106,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                          'mirzai/transforms.py'),
                                    'mirzai.transforms.SpectralRegressor.predict_scale': ( 'transforms.html#spectralregressor.predict_scale',
                                                                                           'mirzai/transforms.py'),
+                                   'mirzai.transforms._writeable': ('transforms.html#_writeable', 'mirzai/transforms.py'),
                                    'mirzai.transforms.by_parts': ('transforms.html#by_parts', 'mirzai/transforms.py'),
                                    'mirzai.transforms.check_cover': ('transforms.html#check_cover', 'mirzai/transforms.py'),
                                    'mirzai.transforms.has_shape': ('transforms.html#has_shape', 'mirzai/transforms.py'),

@@ -141,7 +141,12 @@ def _teachers(self:SpectralRegressor, lib)->SpectralLibrary: # the rows this mod
     if (~poor).sum()<2:
         raise MirzaiError(f'{lib.name}: {(~poor).sum()} sample(s) with {self.target} of at least {floor:g}, from which '
                           f'this model learns: give more, or another model')
-    return lib[~poor] if poor.any() else lib
+    if not poor.any(): return lib
+    kept = lib[~poor]
+    if np.ptp(kept.y(self.target))==0:
+        raise MirzaiError(f'{lib.name}: {self.target} is the same in all {len(kept)} samples of at least {floor:g}: there is '
+                          f'nothing to learn')
+    return kept
 
 # %% ../nbs/03_transforms.ipynb #f656c529
 @patch
@@ -155,8 +160,11 @@ def _data(self:SpectralRegressor, X, y, reset:bool):
     elif reset:
         w = self.wavenumbers
         self.wavenumbers_ = None if w is None else np.asarray(w, dtype=np.float64)
-    if y is None: return validate_data(self, X, reset=reset, dtype=np.float32), None
-    return validate_data(self, X, y, reset=reset, dtype=np.float32, y_numeric=True)
+    if y is None: return _writeable(validate_data(self, X, reset=reset, dtype=np.float32)), None
+    X,y = validate_data(self, X, y, reset=reset, dtype=np.float32, y_numeric=True)
+    return _writeable(X), y
+
+def _writeable(X): return X if X.flags.writeable else X.copy()   # a library shared between processes is not
 
 # %% ../nbs/03_transforms.ipynb #54398e1a
 @patch

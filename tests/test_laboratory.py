@@ -75,7 +75,7 @@ def test_a_validation_that_fails_decides_nothing(place, mirzai, tmp_path):
     import shutil
     shutil.copytree(place/'model', tmp_path/'model')
     lib = read_library(place/'local.csv')
-    write_library(SpectralLibrary(lib.spectra, lib.wavenumbers, pd.DataFrame(dict(kex=lib.y('kex')*8), index=lib.ids)), tmp_path/'rich.csv')
+    write_library(SpectralLibrary(lib.spectra, lib.wavenumbers, pd.DataFrame(dict(kex=lib.y('kex')*3), index=lib.ids)), tmp_path/'rich.csv')
     code,out,_ = mirzai('validate', tmp_path/'model', tmp_path/'rich.csv')
     assert code==0 and 'times the measured' in out
     assert mirzai('predict', tmp_path/'model', place/'new.csv', '--threshold', 'rice', '--out', tmp_path/'p.csv')[0]==0
