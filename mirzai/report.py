@@ -11,14 +11,16 @@ import numpy as np, pandas as pd
 from fastcore.xml import Div, H2, Li, P, Section, Ul
 from .library import SpectralLibrary, property_info
 from .page import embed, html_table, page, svg
-from .experiment import Results
+from .experiment import Results, floored_predictions
+from .units import method_words
 from .loading import load_sample
 from .attribution import REGIONS
 from .verdicts import TESTS
 
 # %% ../nbs/14_report.ipynb #0cd7929d
 def cautions(lib:SpectralLibrary, # the selected library
-             target:str # property predicted
+             target:str, # property predicted
+             grouped:bool=False # were profiles kept together?
             )->list[str]:
     "What a reader must know before acting on the scores"
     out = ['Random splits are the easy case: test samples come from the same laboratory, instrument and '
@@ -27,7 +29,7 @@ def cautions(lib:SpectralLibrary, # the selected library
            'samples analysed before relying on predictions elsewhere.',
            f'{len(lib)} samples make noisy scores: look at the spread over the splits, not at the mean '
            f'alone.',
-           'Samples of one soil profile may fall on both sides of a random split, which flatters the scores.',
+           *['Samples of one soil profile may fall on both sides of a random split, which flatters the scores.']*(not grouped),
            'The models pull towards the middle: poor soils tend to be predicted too rich and rich soils '
            'too poor.']
     if set(lib.ids)<=set(load_sample().ids):
@@ -47,9 +49,12 @@ def input_section(lib, target): # what went in and what was dropped
     "What the models learnt from"
     info,y = property_info(target),lib.y(target)
     what = f'{info["label"]} ({info["unit"]})' if info['unit'] else info['label']
+    below = int((y<lib.limit(target)).sum())
     rows = dict(samples=len(lib), wavenumbers=f'{len(lib.wavenumbers)}, {lib.wavenumbers[0]:g} to '
                                               f'{lib.wavenumbers[-1]:g} cm⁻¹',
                 **{what: f'median {np.median(y):.3g}, from {y.min():.3g} to {y.max():.3g}'})
+    if below: rows['below the detection limit'] = f'{below}: known only to lie there, and scored so'
+    if target=='kex': rows['measured by'] = method_words(lib.method())
     dropped = Ul(*[Li(f'{n}: {why}') for why,n in lib.dropped.items()]) if lib.dropped else P('Nothing.')
     return Section(H2('What went in'), P(f'Library: {lib.name}.'),
                    html_table(pd.DataFrame({'': rows.keys(), ' ': rows.values()}), index=False),
@@ -58,7 +63,7 @@ def input_section(lib, target): # what went in and what was dropped
 # %% ../nbs/14_report.ipynb #7e5ec122
 def typical_error(res:Results, model:str)->str:
     "How far test predictions lie from the laboratory, as a sentence"
-    t,info = res.predictions.query('split=="test" and model==@model'), property_info(res.target)
+    t,info = floored_predictions(res.predictions.query('split=="test" and model==@model')), property_info(res.target)
     if info['log10']:
         half,most = (10**np.percentile(np.abs(np.log10(t.predicted/t.observed)), q) for q in (50, 90))
         return (f'Half of its test predictions lie within a factor of {half:.1f} of the measured value, '
@@ -67,15 +72,25 @@ def typical_error(res:Results, model:str)->str:
     return (f'Half of its test predictions lie within {half:.2g} {info["unit"]} of the measured value, '
             f'nine in ten within {most:.2g}.')
 
+# %% ../nbs/14_report.ipynb #re000001
+def _grouped(res)->bool: return res.main_scope().startswith('grouped')
+
+def _from_the_floor(res)->list: # nothing where all soils lie above it
+    "The same scores for the soils that the paper kept"
+    apart = [g for g in res.scores.group.unique() if g.startswith('from ')]
+    return [x for g in apart for x in (P(f'Soils {g} {property_info(res.target)["unit"]} up alone, as the paper scores:'),
+                                       html_table(res.table('test', group=g)))]
+
 # %% ../nbs/14_report.ipynb #c8e68602
 def score_section(res:Results, figures:dict): # how good, and how sure
     "Scores on the test sets with their spread"
-    n = res.select()
-    text = (f'{n.seed.nunique()} random splits by sample, 80% training, 10% validation, 10% test '
+    n,info = res.select(), property_info(res.target)
+    by = 'profile, whose samples stay together' if _grouped(res) else 'sample'
+    text = (f'{n.seed.nunique()} random splits by {by}, 80% training, 10% validation, 10% test '
             f'({int(n["n"].median())} samples). Everything is tuned inside the training part. '
-            f'Mean ± standard deviation over the splits; r2 and lccc on '
-            f'{"log10" if property_info(res.target)["log10"] else "the property itself"}, '
-            f'rmse and bias in {property_info(res.target)["unit"] or "its unit"}, mape in %.')
+            f'Mean ± standard deviation over the splits, for all usable soils; r2 and lccc on '
+            f'{"log10" if info["log10"] else "the property itself"}, rmse and bias in {info["unit"] or "its unit"}, mape '
+            f'in %. Bias is measured minus predicted: above 0, predictions are too poor.')
     small = len(res.predictions.query('seed==0 and model=="cnn"'))<5000
     if 'cnn' in set(n.model) and small:
         text += (' CNN: the recipe for small libraries, two networks with the layers of the paper on '
@@ -84,7 +99,7 @@ def score_section(res:Results, figures:dict): # how good, and how sure
         text += (' TRANSFER: with a network that was trained on made-up spectra before it saw the first soil; '
                  'the Gaussian process sees two of its stages beside the derivatives, the CNN is the network itself '
                  'with a Gaussian process as its last layer.')
-    return Section(H2('How good are the predictions?'), P(text), html_table(res.table('test')),
+    return Section(H2('How good are the predictions?'), P(text), html_table(res.table('test')), *_from_the_floor(res),
                    embed(figures['scores'], 'R² of each test set. A dot is a split, a grey line joins the '
                                             'models on the same split, a black bar is the mean.'),
                    embed(figures['observed'], 'Observed against predicted, test samples of all splits '
@@ -112,7 +127,7 @@ def run_report(lib:SpectralLibrary, # the selected library
                         axis=1) if attributions else pd.DataFrame()
     regions.index = [f'{n} ({lo}-{hi})' for n,(lo,hi) in REGIONS.items()][:len(regions)]
     return page(f'mirzai: {info["label"]} from mid-infrared spectra', P(lead),
-                Div(H2('What these numbers do not say'), Ul(*map(Li, cautions(lib, res.target))), cls='note'),
+                Div(H2('What these numbers do not say'), Ul(*map(Li, cautions(lib, res.target, _grouped(res)))), cls='note'),
                 score_section(res, figures), input_section(lib, res.target),
                 embed(figures['spectra'], 'Median spectrum and the band that holds the central 80% of the '
                                           'samples.'),
