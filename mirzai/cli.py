@@ -1094,7 +1094,8 @@ def main(args:list=None # command-line words; default: those of the process
     for stream in (sys.stdout, sys.stderr):
         # a terminal without ± still gets its table
         if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='replace')
-    warnings.simplefilter('ignore'); warnings.filterwarnings('once', category=UserWarning, module='mirzai')
+    warnings.simplefilter('ignore')
+    warnings.filterwarnings('once', category=UserWarning, module='mirzai|__main__')   # our own, also in a notebook
     warnings.onceregistry.clear()   # a file read in pieces warns once, and so does the next command
     warnings.showwarning = lambda m, *_, **__: print('mirzai: warning:', *str(m).split(), file=sys.stderr)
     return _guarded(a.func, a)
