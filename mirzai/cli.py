@@ -360,7 +360,8 @@ def _judged(a, p, t, asked):
     "Units of the trade, and decisions where they were asked for; `flag` stays last"
     from mirzai.field import decide, mg_k, mg_k2o
     flag = t.pop('flag')
-    if p.meta['target']=='kex': t = t.assign(mg_k_kg=mg_k(t.predicted), mg_k2o_100g=mg_k2o(t.predicted))
+    if p.meta['target']=='kex': t = t.assign(mg_k_kg=mg_k(t.predicted), mg_k2o_100g=mg_k2o(t.predicted),
+                                             kex_method=p.meta['training']['method'])
     if asked: t[['decision', 'reason']] = decide(t.p_below, flag, asked.validated, a.miss, a.analysis, asked.why_not)
     return t.assign(flag=flag)
 
@@ -913,7 +914,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message): self.exit(2, f'mirzai: {message} (see {self.prog} --help)\n')   # one line
 
 # %% ../nbs/15_cli.ipynb #cl000012
-METHOD_NAMES = ('acetate', 'mehlich3', 'bacl2', 'cohex', 'cal', 'other')   # the keys of units.METHODS, which loads pandas
+METHOD_NAMES = ('acetate', 'mehlich3', 'bacl2', 'cohex', 'cal', 'other')   # the keys of units.KEX_METHODS, which loads pandas
 
 def _unit_of(target):
     "A unit of a property"

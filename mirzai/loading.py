@@ -396,7 +396,7 @@ def read_library(path, # CSV, CSV.gz or Parquet: a row a sample; or a folder in 
                  unit:str='absorbance', # what the spectral values are: one of `UNITS`
                  each=lambda part: part, # as in `LibraryFile.read`
                  kex_unit:str=None, # of measured Kex: cmol/kg, mg/kg, mg/100g or mgK2O/100g; default: cmol/kg
-                 kex_method:str=None, # how it was measured, one of `METHODS`
+                 kex_method:str=None, # how it was measured, one of `KEX_METHODS`
                  kex_limit:float=None # detection limit of values such as n.d., in the table's unit
                 )->SpectralLibrary:
     "Read a table of spectra; column style, separator and decimal mark are found by looking"

@@ -22,6 +22,7 @@ from .library import MirzaiError, SpectralLibrary, property_info
 from .units import method_words
 from .loading import MANIFEST, atomic, load_sample, output_folder
 from .synthetic import is_synthetic
+from .experiment import labels
 from .transforms import SNV, has_shape, to_grid, paper_pipeline
 from .metrics import scores
 from .plsr import PLSR
@@ -226,7 +227,7 @@ def own_score(calibration:Calibration)->dict: # metrics, and the split they come
     "Scores on the samples that were held out in turn"
     a,s = calibration.arrays, calibration.settings
     back = (lambda v: 10**v) if s['log10'] else (lambda v: v)
-    found = scores(back(a['predicted']+a['residual']), back(a['predicted']), log10=s['log10'])
+    found = scores(back(a['predicted']+a['residual']), back(a['predicted']), s['log10'], back(a['limit']))
     return found|dict(split=s['split'])
 
 # %% ../nbs/13_predictor.ipynb #pr000008
@@ -443,9 +444,9 @@ def predict(self:Predictor,
     lib,target = to_grid(lib, self.model.wavenumbers_), self.meta['target']
     usable,by = has_shape(lib.spectra), self.calibration and self.calibration.settings['by']
     X = np.where(usable[:, None], lib.spectra, self.baselines.spectra[0])
-    labels = lib.properties[by].astype(str).to_numpy() if by in lib.properties else None
+    groups = labels(lib, by) if by in lib.properties else None
     numbers = partial(self._numbers, threshold=threshold, level=level)
-    t = in_fixed_blocks(numbers, X, labels) if len(X) else in_fixed_blocks(numbers, self.baselines.spectra[:1])[:0]
+    t = in_fixed_blocks(numbers, X, groups) if len(X) else in_fixed_blocks(numbers, self.baselines.spectra[:1])[:0]
     flag = _flags(lib, usable, t)
     t = t.drop(columns=['against', 'reason'])
     t.loc[~usable] = np.nan
@@ -598,7 +599,8 @@ def card(self:Predictor)->str: # HTML
                 Section(H2('What it is'), _rows(self._identity())),
                 Section(H2('How good it was'),
                         html_table(scores, index=False) if len(scores) else P('Unknown.'),
-                        P('bias is measured minus predicted: above 0, predictions are too poor.')),
+                        P('All usable soils; a value below its detection limit counts as the limit. bias is measured minus '
+                          'predicted: above 0, predictions are too poor.')),
                 Section(H2('Intervals and flags'), _rows(self._promises()),
                         html_table(self._held_by_fifths().rename_axis('').reset_index(), index=False)
                         if self.calibration else ''),
