@@ -575,8 +575,8 @@ def _promises(self:Predictor)->dict:
 def _held_by_fifths(self:Predictor)->pd.DataFrame: # text; a row a fifth of what was measured, the poorest first
     "How often 90% intervals hold, for poor soils and for rich ones"
     t,unit = self.calibration.by_fifths(), self.meta['unit']
-    return pd.DataFrame({f'measured up to ({unit})': t.upto.map('{:.2f}'.format), 'soils': t.n,
-                         '90% intervals hold': t.covered.map('{:.0%}'.format), 'lie below': t.below.map('{:.0%}'.format),
+    return pd.DataFrame({f'up to ({unit})': t.upto.map('{:.2f}'.format), 'soils': t.n,
+                         'inside': t.covered.map('{:.0%}'.format), 'lie below': t.below.map('{:.0%}'.format),
                          'lie above': t.above.map('{:.0%}'.format), 'width': t.width.map(
                          ('x/÷ {:.1f}' if self.meta['log10'] else '{:.3g}').format)}, index=t.index.astype(str))
 
@@ -602,6 +602,8 @@ def card(self:Predictor)->str: # HTML
                         P('All usable soils; a value below its detection limit counts as the limit. bias is measured minus '
                           'predicted: above 0, predictions are too poor.')),
                 Section(H2('Intervals and flags'), _rows(self._promises()),
+                        P('How many measured values lie inside their 90% intervals, from the poorest fifth of the soils to the '
+                          'richest, each soil left out in turn:'),
                         html_table(self._held_by_fifths().rename_axis('').reset_index(), index=False)
                         if self.calibration else ''),
                 Section(H2('Local validation'), P(validation_text(self.validation)), self._tests()))

@@ -112,7 +112,7 @@ def run_report(lib:SpectralLibrary, # the selected library
                figures:dict # name: SVG; `spectra`, `scores`, `observed`, and one `attribution_NAME` a model
               )->str: # the page
     "The report of `mirzai run`"
-    mean = res.summary().query('split=="test" and metric=="r2"').set_index('model')['mean']
+    mean = res.summary().query('split=="test" and metric=="r2" and group=="all"').set_index('model')['mean']
     info = property_info(res.target)
     lead = (f'On samples they had not seen, the models explain on average {mean.min():.0%} to '
             f'{mean.max():.0%} of the variance of {info["label"]}'
