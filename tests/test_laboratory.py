@@ -55,7 +55,7 @@ def test_without_local_validation_everything_goes_to_the_laboratory(place, mirza
     assert mirzai('predict', place/'model', place/'new.csv', '--threshold', 'rice', '--out', tmp_path/'p.csv')[0]==0
     t = table(tmp_path/'p.csv')
     assert set(t.decision)=={'wet laboratory'} and (t.reason[t.flag=='']=='no local validation').all()
-    assert list(t.columns)==['id', 'observed', 'predicted', 'reported', 'mean', 'lower', 'upper', 'p_below', 'strangeness', 'scans', 'spread', 'mg_k_kg', 'mg_k2o_100g', 'decision', 'reason', 'flag']
+    assert list(t.columns)==['id', 'observed', 'predicted', 'reported', 'mean', 'lower', 'upper', 'p_below', 'strangeness', 'scans', 'spread', 'mg_k_kg', 'mg_k2o_100g', 'kex_method', 'decision', 'reason', 'flag']
     shown = t[t.predicted!=''].astype({c: float for c in ('predicted', 'lower', 'upper', 'p_below', 'mg_k_kg', 'mg_k2o_100g')})
     assert (shown.lower<shown.predicted).mean()>.9 and (shown.predicted<shown.upper).mean()>.9 and shown.p_below.between(0, 1).all()
     np.testing.assert_allclose(shown.mg_k_kg/shown.predicted, 390.983, rtol=1e-5)
