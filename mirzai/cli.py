@@ -191,19 +191,24 @@ def data(a):
     from mirzai.loading import load_sample, write_library
     if a.name=='synthetic': return _synthetic(a)
     if a.name=='ossl': return _ossl(a)
-    out = _new_file(a.out or 'kssl-sample.csv', a.force)
-    write_library(load_sample(), out)
+    out,lib = a.out or 'kssl-sample.csv', load_sample()
+    _may_replace(out, lib, a.force)
+    write_library(lib, out)
     print(f'{out}: 500 KSSL spectra (CC BY 4.0; cite the USDA KSSL and the Open Soil Spectral Library)')
 
 # %% ../nbs/15_cli.ipynb #ae459fa6
-def _new_file(path, force=False):
-    "A file that is not there yet, or may be replaced"
+def _may_replace(path, lib, force=False):
+    "A table of spectra may be replaced by the same one; another with --force; what is none of mirzai's, never"
     from mirzai.library import MirzaiError
-    if not Path(path).exists(): return path
-    if not force:
-        raise MirzaiError(f'{path}: exists already: choose another name with --out, or replace it with --force')
-    warnings.warn(f'{path}: replaced, as asked')
-    return path
+    from mirzai.loading import read_library
+    import numpy as np
+    if not Path(path).exists(): return
+    try: old = read_library(path)
+    except MirzaiError: raise MirzaiError(f'{path}: exists and is no table of spectra: choose another name with --out')
+    same = lib is not None and list(old.ids.astype(str))==list(lib.ids.astype(str)) and np.array_equal(old.spectra, lib.spectra)
+    if not same and not force:
+        raise MirzaiError(f'{path}: exists and holds other spectra: choose another name with --out, or replace it with --force')
+    warnings.warn(f'{path}: replaced{"" if same else ", as asked"}')
 
 # %% ../nbs/15_cli.ipynb #940bdb0c
 def _synthetic(a):
@@ -211,10 +216,11 @@ def _synthetic(a):
     import re
     from mirzai.loading import atomic, write_library
     from mirzai.synthetic import ceiling, synthetic_library
-    out = _new_file(a.out or 'synthetic.parquet', a.force)
-    lib = synthetic_library(a.n, a.seed, quiet=False)
-    write_library(lib, out)
+    out,lib = a.out or 'synthetic.parquet', synthetic_library(a.n, a.seed, quiet=False)
     stem = re.sub(r'\.(csv|csv\.gz|parquet)$', '', str(out), flags=re.I)
+    _may_replace(out, lib, a.force)
+    _beside_may_replace(out, f'{stem}.truth.parquet', f'{stem}.drivers.csv')
+    write_library(lib, out)
     with atomic(f'{stem}.truth.parquet') as tmp:
         lib.truth.fractions.assign(log10_kex=lib.truth.log_kex).reset_index().to_parquet(tmp)
     with atomic(f'{stem}.drivers.csv') as tmp:
@@ -222,11 +228,24 @@ def _synthetic(a):
     print(f'{out}: {len(lib)} SYNTHETIC spectra, no data about soils; noise ceiling R2 {ceiling(lib):.2f}; '
           f'truth in {stem}.truth.parquet, {stem}.drivers.csv')
 
+# %% ../nbs/15_cli.ipynb #cl000020
+def _beside_may_replace(table, truth, drivers):
+    "What is known about a made-up library may be replaced only where it looks like that"
+    from mirzai.library import MirzaiError
+    import pandas as pd
+    for path,read,columns in ((truth, pd.read_parquet, {'log10_kex'}), (drivers, pd.read_csv, {'wavenumber', 'strength'})):
+        if not Path(path).exists(): continue
+        try: ours = columns<=set(read(path))
+        except Exception: ours = False            # whatever it is, it is not ours
+        if not ours: raise MirzaiError(f'{path}: exists, {table} is to have it beside it, and it is not mirzai\'s: choose another --out')
+
 # %% ../nbs/15_cli.ipynb #a3610d09
 def _ossl(a):
     "The Open Soil Spectral Library: see [OSSL](01b_ossl.ipynb)"
     from mirzai.ossl import fetch_ossl
-    print(fetch_ossl(_new_file(a.out or 'ossl.parquet', a.force), a.properties, cache=a.cache))
+    out = a.out or 'ossl.parquet'
+    if Path(out).exists(): _may_replace(out, None, a.force)
+    print(fetch_ossl(out, a.properties, cache=a.cache))
 
 # %% ../nbs/15_cli.ipynb #cc8ce1a0
 def _fit_on(lib, name, target, seed, part=1.): # may run in a process of its own
@@ -346,14 +365,19 @@ def _predicted(a, p, asked, files)->tuple: # the table; the most doubtful rows w
             t = _judged(a, p, p.predict(lib, asked and asked.kex), asked)
             known += int(p.seen(lib).sum())
             if a.report and p.calibration: doubtful = _worst(doubtful, t, lib, a)
-            tables.append(t); progress.step()
-    t = pd.concat(tables, ignore_index=True)
+            tables.append((t, lib.properties.file)); progress.step()
+    t = pd.concat([_kept(u, f, files) for u,f in tables], ignore_index=True)
     if not t.predicted.notna().any():
         raise MirzaiError(f'none of {len(t)} spectra could be predicted; the first, {t.id[0]}: {t.flag[0]}')
     if known:
         warnings.warn(f'{known} samples were among those the model learnt from: their errors will be smaller '
                       f'than those of new soils')
     return t, doubtful
+
+# %% ../nbs/15_cli.ipynb #cl000019
+def _kept(t, file, files):
+    "Without the rows of a table that turned bad later; its refusal stays"
+    return t[~(file.isin(files.withdrawn).to_numpy()&(t.scans>0).to_numpy())]
 
 # %% ../nbs/15_cli.ipynb #6dc02a88
 def _judged(a, p, t, asked):
@@ -412,7 +436,8 @@ def _outcome(a, t, files, asked)->str:
     flagged,unread = int((t.flag!='').sum()), int((t.scans==0).sum())
     out = f'{a.out}: {len(t)-unread} soils, {flagged-unread} flagged'+f'; {unread} file(s) not read, a row each'*(unread>0)
     if asked: out += f'\nthreshold {asked.words}'
-    if 'decision' in t: out += '\n'+', '.join(f'{d}: {n}' for d,n in t.decision.value_counts().items())
+    soils = t[t.scans>0]
+    if 'decision' in t: out += '\n'+', '.join(f'{d}: {n}' for d,n in soils.decision.value_counts().items())
     return out+(f'\nopen {a.report}' if a.report else '')
 
 def _caution(p)->str:
@@ -543,6 +568,8 @@ def _known(a, p):
     if target!='kex': raise MirzaiError(f'{a.model} predicts {target}: only models of kex are validated')
     if not p.calibration:
         raise MirzaiError(f'{a.model}: holds no calibration to validate: train it with --folds 10')
+    if (negative := lib.y(target)<0).any():
+        raise MirzaiError(f'{lib.name}: {target} of {lib.ids[negative][0]} is below 0: correct or empty it')
     lib = lib.check_unit(target).drop(~np.isfinite(lib.y(target)), f'{target} missing')
     lib = lib.drop(p.seen(lib), 'the model was trained on them')
     for why,n in lib.dropped.items(): print(f'{lib.name}: {n} left out ({why})')
@@ -551,13 +578,17 @@ def _known(a, p):
 # %% ../nbs/15_cli.ipynb #58575202
 def card(a):
     "what a model is, what it has seen, how good it was: a page"
+    from mirzai.library import MirzaiError
     from mirzai.loading import atomic
     from mirzai.predictor import Predictor
     p = Predictor.load(a.model)
     mark,there = p.meta['sha256'][:16], Path(a.out)
-    same = there.is_file() and mark in there.read_text(encoding='utf-8', errors='replace')
-    if same: warnings.warn(f'{a.out}: earlier card of this model replaced')
-    elif there.exists(): _new_file(a.out, a.force)
+    if there.exists():
+        page = there.read_text(encoding='utf-8', errors='replace') if there.is_file() else ''
+        if '<title>Model card' not in page[:400]: raise MirzaiError(f'{a.out}: exists and is no card of mirzai: choose another name')
+        if mark not in page and not a.force:
+            raise MirzaiError(f'{a.out}: is the card of another model: choose another name, or replace it with --force')
+        warnings.warn(f'{a.out}: earlier card replaced')
     with atomic(a.out) as tmp: tmp.write_text(p.card(), encoding='utf-8')
     for k,v in p._identity().items(): print(f'{k}: {v}')
     for line in p._unknown(): print(f'- {line}')
@@ -593,10 +624,21 @@ def _scopes(a, lib):
         raise MirzaiError(f'{lib.name}: has no property source, which --leave-out needs')
     from mirzai.experiment import labels
     out = sorted(set(labels(lib, 'source'))) if a.leave_out==['all'] else a.leave_out
+    if a.grouped: _says_grouping(lib)
     spelt = {o.lower(): o for o in labels(lib, 'order')} if 'order' in lib.properties else {}
     local = [spelt.get(o.lower(), o) for o in a.local]
     return ['all', *(f'order:{o}' for o in local), *['grouped:profile']*a.grouped,
             *(f'without:{s}' for s in out)]
+
+# %% ../nbs/15_cli.ipynb #cl000021
+def _says_grouping(lib):
+    "Refuse or say what a column of profiles cannot do"
+    from mirzai.library import MirzaiError
+    from mirzai.uncertainty import kept_together
+    if 'profile' not in lib.properties or kept_together(lib, 'profile'): return
+    if lib.properties.profile.nunique()==1:
+        raise MirzaiError(f'{lib.name}: the column profile has one value for all samples: --grouped cannot part them')
+    print(f'{lib.name}: the column profile groups nothing: --grouped splits by sample')
 
 # %% ../nbs/15_cli.ipynb #c2f73558
 def _cluster(address):
@@ -668,7 +710,7 @@ def explain(a):
 def _explanation_of(a, p, lib):
     "What an explanation follows from"
     from mirzai.sweep import library_fingerprint
-    asked = {k: str(getattr(a, k)) for k in ('by', 'through', 'beside', 'drivers', 'before', 'after', 'seed')}
+    asked = {k: str(getattr(a, k)) for k in ('by', 'through', 'beside', 'drivers', 'before', 'after', 'seed', 'most')}
     return dict(model=p.meta['sha256'], library=library_fingerprint(lib), **asked)
 
 # %% ../nbs/15_cli.ipynb #9fc9967b
@@ -833,7 +875,7 @@ def _pairs(a, p):
     from mirzai.library import MirzaiError
     from mirzai.response import dose_response
     if bool(a.before)!=bool(a.after): raise MirzaiError('--before and --after go together: give both')
-    if a.before: return dose_response(p.model, _library(a.before, a), _library(a.after, a))
+    if a.before: return dose_response(p.model, *(_library(f, a).check_unit(p.model.target) for f in (a.before, a.after)))
     from mirzai.synthetic import is_synthetic, rescanned, synthetic_library
     if p.model.target!='kex' or not is_synthetic(_library(a.library, a)[:1]): return None
     import numpy as np

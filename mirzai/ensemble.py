@@ -23,6 +23,9 @@ class Ensemble(SpectralRegressor):
         wavenumbers=None # (p,) cm⁻¹, when fitted on plain arrays
     ): store_attr()
 
+    @property
+    def one_by_one(self): return any(m.one_by_one for m in self.models_)
+
 # %% ../nbs/09c_ensemble.ipynb #0f852c82
 @patch
 def fit(self:Ensemble,

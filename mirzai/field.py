@@ -430,9 +430,10 @@ def field_report(t:pd.DataFrame, # predictions; decision, reason if a threshold 
                 )->str: # the page
     "What to do, what to know before doing it, and why, on one page"
     held = _validated(t, card) and decided
+    soils = t[t.scans>0] if 'scans' in t else t                     # files that were not read have rows, and are no soils
     shown = svg(plot_decisions(t, threshold and threshold[0]))
-    return page('Exchangeable potassium: what to do', _counts(t, threshold, costs, held),
-                Div(H2('Before you act'), Ul(*map(Li, before_acting(t, card, remarks))), cls='note'),
+    return page('Exchangeable potassium: what to do', _counts(soils, threshold, costs, held),
+                Div(H2('Before you act'), Ul(*map(Li, before_acting(soils, card, remarks))), cls='note'),
                 Section(H2('All samples at once'), embed(shown, FIGURE_TEXT)),
                 _field_section(by_field) if by_field is not None and len(by_field) else '',
                 _listed('Samples, the most urgent first', 'samples', sample_table(t)),

@@ -556,6 +556,7 @@ def _reset(self:SpectraFiles):
     self.kept = {}                 # file -> its spectrum, until the grid is known
     self.instruments = {}          # file -> what wrote it
     self.soils = 0                 # rows with a spectrum
+    self.withdrawn = set()         # tables that turned bad after some of their rows had gone out: drop those rows
     self.wavenumbers = self.asked
 
 @patch
@@ -728,7 +729,7 @@ def table(self:SpectraFiles, f:Path, rows:int):
             file=str(f), instrument='table', scans=1, spread=np.nan, trouble='')
         yield part
     if f in self.refused:
-        if used: raise MirzaiError(f'{f}: {self.refused[f]}')
+        if used: self.withdrawn.add(str(f))
         yield self.pack([self.refusal(f, sample_name(f))])
 
 # %% ../nbs/01c_instruments.ipynb #b8d675b9
@@ -794,7 +795,7 @@ def read_instruments(paths, # files and folders, in any mixture and order; a tab
     files = SpectraFiles(paths, unit, replicates, wavenumbers, onto, on_error)
     lib = concat(list(files.parts(quiet=False)), files.name)
     for sentence in files.summary()[1:]: warnings.warn(sentence)
-    lib = lib[lib.properties.scans.to_numpy()>0]
+    lib = lib[(lib.properties.scans.to_numpy()>0)&~lib.properties.file.isin(files.withdrawn).to_numpy()]
     lib.dropped = dict(Counter(_short(m) for m in files.refused.values()))
     if files.others: lib.dropped['other kind of file'] = files.others.total()
     return lib
@@ -811,4 +812,5 @@ def spectra_chunks(path, # a table, a KSSL folder, an instrument file, or a fold
         return
     files = SpectraFiles(path, unit)
     yield from files.parts(rows)
+    for f in files.withdrawn: raise MirzaiError(f'{f}: {files.refused[Path(f)]}')
     for sentence in files.summary()[1:]: warnings.warn(sentence)

@@ -219,7 +219,7 @@ def y(self:SpectralLibrary,
     return self._measured(target)[0]
 
 # %% ../nbs/00_library.ipynb #lib00002
-_BELOW = re.compile(r'\s*[<≤]=?\s*(\d+(?:[.,]\d+)?)\s*')                     # <0.12
+_BELOW = re.compile(r'\s*[<≤]=?\s*(\d+(?:[.,]\d*)?|[.,]\d+)\s*')                     # <0.12
 _NOT_FOUND = re.compile(r'\s*(n\.? ?d\.?|n\.? ?n\.?|b\.?d\.?l\.?|< ?(lod|loq|m?dl|nwg|bg))\s*', re.I)   # n.d., bdl, <LOD
 
 def _as_limits(text # (k,) cells that are no numbers
@@ -253,7 +253,9 @@ def _limits(self:SpectralLibrary, target)->np.ndarray: # (n,) as the column `TAR
     column = f'{target}_limit'
     if column not in self.properties: return np.full(len(self), np.nan)
     limit = pd.to_numeric(self.properties[column], errors='coerce')
-    if (limit<0).any(): raise MirzaiError(f'{self.name}: {column} is negative: give the detection limit')
+    text = self.properties[column].notna()&limit.isna()
+    if (limit<0).any() or text.any():
+        raise MirzaiError(f'{self.name}: {column} is negative or text: give the detection limit as a number, or nothing')
     return limit.to_numpy(dtype=np.float64, na_value=np.nan).copy()
 
 @patch

@@ -526,9 +526,15 @@ def would_be_lost(path:Path, # a folder that mirzai wrote
                  )->list: # in words; empty where the same command makes it again
     "What cannot be made again from the same input"
     if not (said := _manifest(path)): return []
-    lost = list(said.get('added', {}).values())
+    lost = list(_added(path).values())
     other = made_from is not None and said.get('made_from')!=_plain(made_from)
-    return lost+[f'a {said.get("kind")} made from other data or with other settings']*other
+    return lost+[f'an earlier {said.get("kind")} made from other data or with other settings']*other
+
+# %% ../nbs/01_loading.ipynb #lo000008
+def _added(path:Path)->dict: # {file: words}
+    "What was added later to a folder that mirzai wrote, or to one inside it"
+    folders = [f.parent for f in path.rglob(MANIFEST)]
+    return {(f/name).relative_to(path).as_posix(): words for f in folders for name,words in _manifest(f).get('added', {}).items()}
 
 # %% ../nbs/01_loading.ipynb #lo000005
 def check_output(path, # the folder to be made
@@ -544,7 +550,7 @@ def check_output(path, # the folder to be made
         raise MirzaiError(f'{path}: is the folder you are in: name a new one')
     if not path.is_dir() or not any(path.iterdir()): return path
     said,here = _manifest(path), _files_in(path)
-    if said.get('kind')!=kind or said.get('files')!=here:
+    if said.get('kind')!=kind or {*said.get('files', []), *_added(path)}!=set(here):
         raise MirzaiError(f'{path}: holds files that mirzai did not write: choose an empty or a new folder')
     if (lost := would_be_lost(path, made_from)) and not force:
         raise MirzaiError(f'{path}: holds {" and ".join(lost)}, which would be lost: choose a new folder, or throw '

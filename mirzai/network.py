@@ -170,6 +170,7 @@ def folded(self:SpectralNet)->SpectralNet: # shares preprocessing and scale, not
 # %% ../nbs/07_network.ipynb #f83e8a1c
 class NetRegressor(SpectralRegressor):
     "A `SpectralNet` with scikit-learn's `predict`; `net_` is the network"
+    one_by_one = True   # a convolution's last digits depend on a spectrum's place in its batch
     def _predict(self, X): return predict_batches(self.net_.eval().folded(), X)
 
 # %% ../nbs/07_network.ipynb #06331fb5

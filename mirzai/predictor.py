@@ -393,6 +393,14 @@ def in_fixed_blocks(f, # function of (`AT_ONCE`, p) spectra and (`AT_ONCE`,) lab
         out.append(f(X[full], None if labels is None else labels[full])[:len(rows)])
     return pd.concat(out, ignore_index=True)
 
+# %% ../nbs/13_predictor.ipynb #pr000011
+class _OneByOne:
+    "A model that is asked about one spectrum at a time"
+    def __init__(self, model): self.model = model
+    def _each(self, f, X): return np.concatenate([f(X[i:i+1]) for i in range(len(X))])
+    def predict(self, X): return self._each(self.model.predict, X)
+    def remoteness(self, X): return self._each(self.model.remoteness, X)
+
 # %% ../nbs/13_predictor.ipynb #pr000003
 @patch
 def _numbers(self:Predictor,
@@ -401,7 +409,8 @@ def _numbers(self:Predictor,
              threshold, level # as in `predict`
             )->pd.DataFrame: # predicted, mean, lower, upper, p_below, against, strangeness, reason
     "All that is computed of a block of spectra"
-    t = pd.DataFrame(dict(predicted=self.model.predict(X)))
+    model = _OneByOne(self.model) if self.model.one_by_one else self.model
+    t = pd.DataFrame(dict(predicted=model.predict(X)))
     for column in ('mean', 'lower', 'upper'): t[column] = np.nan
     if self.calibration:
         t['mean'] = self.calibration.mean(t.predicted, X, labels)
@@ -409,7 +418,7 @@ def _numbers(self:Predictor,
         if threshold is not None: t['p_below'] = self.calibration.p_below(t.predicted, X, threshold, labels)
     t['against'] = SNV().fit_transform(X)@(self.typical-self.typical.mean())<0
     if not self.domain: return t.assign(strangeness=np.nan, reason='')
-    look = self.domain.look(SpectralLibrary(X, self.model.wavenumbers_), self.model)
+    look = self.domain.look(SpectralLibrary(X, self.model.wavenumbers_), model)
     return t.assign(strangeness=look.strangeness.to_numpy(), reason=look.reason.to_numpy())
 
 # %% ../nbs/13_predictor.ipynb #pr000004
@@ -427,7 +436,7 @@ def _observed(lib, target)->dict: # observed: numbers; '<0.12' where a value is 
     cells = lib.properties[target]
     v = pd.to_numeric(cells, errors='coerce').astype(float).to_numpy()
     own = lib._limits(target)
-    text = [f'<{own[i]:.3g}' if v[i]<own[i] else str(c).strip() if str(c).strip().startswith('<') else None
+    text = [f'<{own[i]:.3g}' if v[i]<own[i] else str(c).strip() if str(c).strip()[:1] in ('<', '≤') else None
             for i,c in enumerate(cells)]
     return dict(observed=v if not any(text) else np.where([t is None for t in text], v.astype(object), text))
 

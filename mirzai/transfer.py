@@ -15,6 +15,7 @@ from .backbone import check_range, load_backbone
 class TransferGPR(GPR):
     "Gaussian process on two derivatives and two stages of the backbone"
     uses_backbone = True
+    one_by_one = True
     def _views(self, X, window): return views(X, window)+load_backbone().read(X, self.wavenumbers_)
 
 # %% ../nbs/09e_transfer.ipynb #tr000007

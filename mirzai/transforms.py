@@ -125,6 +125,7 @@ class SpectralRegressor(RegressorMixin, BaseEstimator):
     target, log10, wavenumbers = 'kex', None, None
 
     learns_poor = False # from soils below the property's floor, too?
+    one_by_one = False # must it see spectra singly, to give each the same digits in any company?
 
     def _scale(self): # is the target modelled on log10?
         return property_info(self.target)['log10'] if self.log10 is None else self.log10

@@ -38,7 +38,7 @@ def kept_together(lib:SpectralLibrary,
              groups:str # column, such as 'profile'
             )->int: # samples that share their group with another; 0: the column groups nothing, or is not there
     "How many samples a column really keeps together"
-    if groups not in lib.properties: return 0
+    if groups not in lib.properties or lib.properties[groups].nunique()<2: return 0   # one value for all groups nothing
     n = lib.properties[groups].map(lib.properties[groups].value_counts())
     return int((n>1).sum())
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MG_K', 'MG_K2O', 'PROPERTY_UNITS', 'PLAUSIBLE', 'USUAL', 'KEX_METHODS', 'THRESHOLDS', 'THRESHOLD_METHOD', 'BARE',
            'mg_k', 'mg_k2o', 'per_unit', 'too_large', 'too_small', 'looks_like', 'check_values', 'method_words',
-           'threshold', 'threshold_remarks']
+           'method_name', 'threshold', 'threshold_remarks']
 
 # %% ../nbs/00c_units.ipynb #a8215651
 import re
@@ -51,7 +51,7 @@ def per_unit(target:str, # a property
 PLAUSIBLE = pd.DataFrame([
     # largest median and 90th percentile where no unit is stated; where one is; largest value of all
     ('kex',  2.,  6., 10.,  50.),
-    ('cec', 60., 150., 200., 500.),
+    ('cec', 60., 150., 100., 500.),
     ('oc',   5., 30.,  60.,  65.),
     ('clay', 100., 100., 100., 100.),
     ('ph',  14., 14.,  14.,  14.)],
@@ -60,14 +60,15 @@ PLAUSIBLE = pd.DataFrame([
 # %% ../nbs/00c_units.ipynb #ac1b51bd
 def too_large(v, # (k,) finite values, as given, in the unit they are said to have
               target:str, # the property
-              stated:bool=False # did somebody say the unit?
+              stated:bool=False, # did somebody say the unit?
+              k:float=1. # how many of the table's unit make one of ours, for the words
              )->str: # what is too large, in words; '' if nothing is
     "Are these numbers larger than soils have?"
     limit = PLAUSIBLE.loc[target]
     middle,most,largest = np.median(v), np.quantile(v, .9), v.max()
-    if middle>(limit.stated if stated else limit['median']): return f'its median is {middle:.4g}'
-    if not stated and most>limit.p90: return f'a tenth of its values are above {most:.4g}'
-    if largest>limit.largest: return f'it goes up to {largest:.4g}'
+    if middle>(limit.stated if stated else limit['median']): return f'its median is {k*middle:.4g}'
+    if not stated and most>limit.p90: return f'a tenth of its values are above {k*most:.4g}'
+    if largest>limit.largest: return f'it goes up to {k*largest:.4g}'
     return ''
 
 # %% ../nbs/00c_units.ipynb #6801dcd5
@@ -75,8 +76,9 @@ def too_small(v, # (k,) finite values in the unit they are said to have
               target:str # the property
              )->str: # what is too small, in words; '' if nothing is
     "Are these numbers smaller than soils have?"
-    least = dict(kex=property_info('kex')['detection'], cec=.5, oc=.01, clay=1., ph=2.)[target]
-    return f'nine in ten of its values are below {least:g}' if np.quantile(v, .9)<least else ''
+    least = dict(kex=property_info('kex')['detection'], cec=.5, oc=.1, clay=1., ph=2.)[target]
+    few = f'nine in ten of its values are below {least:g} {property_info(target)["unit"]}'.strip()
+    return few if np.quantile(v, .9)<least else ''
 
 # %% ../nbs/00c_units.ipynb #54353cfb
 USUAL = dict(kex=.38, cec=16., oc=.7, clay=23.)   # medians; kex: 50,494 KSSL soils, the others: the bundled 500
@@ -99,17 +101,20 @@ def check_values(v, # (n,) values as given; NaN: missing
     v = np.asarray(v, dtype=np.float64)
     v = v[np.isfinite(v)]
     if target not in PLAUSIBLE.index or not len(v): return
-    ours = v/(per_unit(target, unit) if unit else 1.)
+    k = per_unit(target, unit) if unit else 1.
+    ours = v/k
     if target!='kex' and len(v)<3 and not too_large(ours, target, True): return
-    why = too_large(ours, target, bool(unit)) or (len(v)>9 and too_small(ours, target))
+    why = too_large(ours, target, bool(unit), k) or (len(v)>9 and too_small(ours, target))
     if why: _refuse(v, target, name, unit, why)
 
 def _refuse(v, target, name, unit, why):
     taken = unit or property_info(target)['unit'] or 'pH units'
-    likely = [u for u in looks_like(v, target) if u!=unit]
+    ours = next((u for u,k in PROPERTY_UNITS.get(target, {}).items() if k==1), None)
+    likely = [u for u in looks_like(v, target) if u!=(unit or ours)]
     looks = f'it looks like {" or ".join(likely)}' if likely else 'it looks like no unit known here'
     remedy = f'say which with --{target}-unit {likely[0] if likely else "UNIT"}' if target in PROPERTY_UNITS else 'correct it'
-    raise MirzaiError(f'{name}: {target} cannot be {taken}, {why}: {looks}: {remedy}')
+    if unit or not ours: raise MirzaiError(f'{name}: {target} cannot be {taken}, {why}: {looks}: {remedy}')
+    raise MirzaiError(f'{name}: {target} does not look like {taken}, {why}: {looks}: {remedy}, or --{target}-unit {ours} if it is that')
 
 # %% ../nbs/00c_units.ipynb #67281dd4
 KEX_METHODS = dict(acetate='1 M ammonium acetate, pH 7', mehlich3='Mehlich-3', bacl2='barium chloride',
@@ -119,6 +124,16 @@ def method_words(method # a name in `KEX_METHODS`, or several with their counts;
                 )->str:
     "A method for people"
     return KEX_METHODS.get(method, 'an unknown method' if method in (None, '', 'unknown') else str(method))
+
+_ALIASES = dict(ammoniumacetate='acetate', nh4oac='acetate', mehlichiii='mehlich3', m3='mehlich3', bariumchloride='bacl2',
+                cobaltihexamine='cohex', nan='unknown', none='unknown')
+
+def method_name(text # as a table has it
+               )->str: # a key of `KEX_METHODS`, 'unknown', or the text itself
+    "A method as people write it"
+    plain = re.sub('[^a-z0-9]', '', str(text).lower())
+    name = _ALIASES.get(plain, plain)
+    return name if name in KEX_METHODS else str(text).strip() if name not in ('', 'unknown') else 'unknown'
 
 # %% ../nbs/00c_units.ipynb #45e0f261
 @lru_cache
@@ -133,7 +148,7 @@ def method(self:SpectralLibrary,
     column = f'{target}_method'
     if not len(self): return 'unknown'
     if column not in self.properties: return 'acetate' if target=='kex' and set(self.ids)<=_sample_ids() else 'unknown'
-    n = self.properties[column].fillna('unknown').astype(str).replace('', 'unknown').value_counts()
+    n = self.properties[column].map(method_name).value_counts()
     return n.index[0] if len(n)==1 else ', '.join(f'{m} {k}' for m,k in n.items())
 
 # %% ../nbs/00c_units.ipynb #ee3cd02e
@@ -143,6 +158,8 @@ def _own_unit(self:SpectralLibrary, target, unit)->str|None:
     column = f'{target}_unit'
     if column not in self.properties: return unit
     said = self.properties[column].dropna().astype(str).unique()
+    try: [per_unit(target, u) for u in said]
+    except MirzaiError as e: raise MirzaiError(f'{self.name}: {column}: {e}')
     if len(said)>1: raise MirzaiError(f'{self.name}: {column} names {some(said)}: give one unit a table')
     if not len(said): return unit
     if unit and per_unit(target, said[0])!=per_unit(target, unit):
@@ -162,8 +179,7 @@ def stated(self:SpectralLibrary,
     if method is not None and method not in KEX_METHODS:
         raise MirzaiError(f'method {method!r} of {target} is not known: use one of {", ".join(KEX_METHODS)}')
     out = SpectralLibrary(self.spectra, self.wavenumbers, self.properties.copy(), self.name, self.dropped)
-    if method is not None and f'{target}_method' in out.properties and out.method(target) not in (method, 'unknown'):
-        raise MirzaiError(f'{self.name}: {target}_method says {out.method(target)}, not {method}: give one of them')
+    if method is not None: out._agrees(target, method)
     if limit is not None: out._give(f'{target}_limit', float(limit))
     unit = out._own_unit(target, unit)
     if unit is not None: out._convert(target, unit)
@@ -174,8 +190,16 @@ def stated(self:SpectralLibrary,
 @patch
 def _give(self:SpectralLibrary, column, value):
     "Fill a column where it is empty"
-    there = column in self.properties
-    self.properties[column] = self.properties[column].where(self.properties[column].notna(), value) if there else value
+    there = self.properties[column] if column in self.properties else pd.Series(None, self.properties.index, dtype=object)
+    self.properties[column] = there.where(there.notna()&(there.astype(str)!=''), value)
+
+@patch
+def _agrees(self:SpectralLibrary, target, method):
+    "Refuse a method that the table contradicts"
+    column = f'{target}_method'
+    said = set(self.properties[column].map(method_name)) if column in self.properties else set()
+    if other := sorted(said-{method, 'unknown'}):
+        raise MirzaiError(f'{self.name}: {column} says {", ".join(other)}, not {method}: give one of them')
 
 # %% ../nbs/00c_units.ipynb #738fdcb1
 @patch
@@ -195,8 +219,12 @@ def check_unit(self:SpectralLibrary,
                target:str='kex' # the property
               )->SpectralLibrary: # itself
     "Refuse values that no soil has in the unit stated, or in ours where none is"
-    y = self.y(target)
-    check_values(y[y>0] if target=='kex' else y, target, self.name, self._own_unit(target, None))
+    y,unit = self.y(target), self._own_unit(target, None)
+    check_values(y[y>0] if target=='kex' else y, target, self.name, unit)
+    most = np.nanmax(self._measured(target)[1], initial=0)
+    if target in PLAUSIBLE.index and most>PLAUSIBLE['median'][target]:
+        raise MirzaiError(f'{self.name}: {target} has a detection limit of {most:.4g}, above most soils: is it in another unit '
+                          f'than {unit or property_info(target)["unit"]}? Say which with --{target}-unit')
     return self
 
 # %% ../nbs/00c_units.ipynb #75290ac2
@@ -278,7 +306,7 @@ def threshold_remarks(kex:float, # the threshold, cmol(+)/kg
     "What to know about a threshold"
     floor,out = property_info('kex')['minimum'], []
     if kex<floor:
-        out.append(f'The threshold {kex:.3g} lies below {floor:g} cmol(+)/kg, where a measured value is mostly '
+        out.append(f'The threshold {kex:.6g} lies below {floor:g} cmol(+)/kg, where a measured value is mostly '
                    f'noise: decisions there are guesses')
     if named and method!=THRESHOLD_METHOD:
         same = 'whether that is the same, nobody knows' if method=='unknown' else 'they differ'
