@@ -46,11 +46,11 @@ def check_range(wavenumbers, # (p,) cm⁻¹, rising
     w = np.asarray(wavenumbers)
     if w[0]>LOWEST+NEAR_EDGE or w[-1]<HIGHEST-NEAR_EDGE:
         raise MirzaiError(f'{name}: spectra from {w[0]:g} to {w[-1]:g} cm-1, but the backbone needs '
-                          f'{LOWEST:g} to {HIGHEST:g}: use pretrained=False')
+                          f'{LOWEST:g} to {HIGHEST:g}: use a model without it')
     near = w[(w>=WORLD_GRID[0])&(w<=WORLD_GRID[-1])]
     if len(near)<4 or np.diff(near).max()>COARSEST:
         raise MirzaiError(f'{name}: steps of more than {COARSEST:g} cm-1 are too coarse for the backbone: '
-                          f'use pretrained=False')
+                          f'use a model without it')
 
 def in_range(wavenumbers # (p,) cm⁻¹, rising; None: nobody knows
             )->bool: # False for None
