@@ -317,7 +317,7 @@ def predict(a):
     write_table(t, a.out, ',' if a.decimal=='comma' else '.', p.meta['target'])
     if a.report: _write_report(a, p, t, asked, doubtful, files)
     print(_outcome(a, t, files, asked))
-    print(_caution(p), file=sys.stderr)
+    for line in [_caution(p), *p.blind_for()]: print(line, file=sys.stderr)
 
 # %% ../nbs/15_cli.ipynb #cl000006
 def _spectra(a, p):
@@ -424,7 +424,8 @@ def _write_report(a, p, t, asked, doubtful, files):
         lib.properties = lib.properties.set_axis(short)
         it = attribute(p.model, lib, p.baselines, quiet=True)
         figures = {i: svg(it.plot_sample(k)) for k,i in enumerate(ids)}
-    remarks = [f'{s[0].upper()}{s[1:]}.' for s in [*files.summary(), *(asked.remarks if asked else [])]]
+    said = [*files.summary(), *(asked.remarks if asked else []), *p.blind_for()]
+    remarks = [f'{s[0].upper()}{s[1:].removesuffix(".")}.' for s in said]
     html = field_report(t, p.meta|dict(validation=p.validation), by_field(t) if a.fields else None,
                         asked and (asked.kex, asked.words), dict(miss=a.miss, analysis=a.analysis), figures, remarks,
                         asked is None or asked.validated)

@@ -547,6 +547,14 @@ def _identity(self:Predictor)->dict:
             'countries': _many(t['countries']), 'orders': _many(t['orders']), 'sources': _many(t['sources']),
             'fingerprint': m['sha256'][:16], 'written by': f'mirzai {m["versions"].get("mirzai", "?")}'}
 
+# %% ../nbs/13_predictor.ipynb #pr000012
+@patch
+def blind_for(self:Predictor)->list: # of a sentence, or empty
+    "Soils that the calibration was made without"
+    gone = (self.meta['calibration'] or {}).get('left_out') or {}
+    return [f'{n} soils were left out of its calibration ({why}): its intervals and probabilities do not hold for such '
+            f'soils, which nobody can tell beforehand. Calibrate it on all.' for why,n in gone.items()]
+
 # %% ../nbs/13_predictor.ipynb #209b467c
 @patch
 def _unknown(self:Predictor)->list: # sentences
@@ -563,6 +571,7 @@ def _unknown(self:Predictor)->list: # sentences
         out.append('Soils of one country, or of unknown ones: elsewhere nobody has looked.')
     if t['n']<1000: out.append(f'{t["n"]} training samples are few: soils unlike them are many.')
     if not self.calibration: out.append('No calibration: no intervals, no probabilities, no decisions.')
+    out += self.blind_for()
     if not self.domain: out.append('No limits of what it knows: strange soils and instruments go unnoticed.')
     return out
 

@@ -120,7 +120,7 @@ class Calibration:
     "The out-of-fold errors of a model, and what is needed to expect them of new soils"
     def __init__(self,
         arrays:dict, # wavenumbers, center, axes; place, predicted, residual, difficulty, limit; label with groups
-        settings:dict # target, log10, k, beta, window, by, names, split, seed, poorer: plain values
+        settings:dict # target, log10, k, beta, window, by, names, split, seed, poorer, left_out: plain values
     ):
         store_attr()
         each = {'place', 'predicted', 'residual', 'difficulty', 'limit', 'label'} & set(arrays)
@@ -139,6 +139,11 @@ def limits_of(lib:SpectralLibrary, target:str)->np.ndarray: # (n,) in the proper
 
 # %% ../nbs/12_uncertainty.ipynb #un000019
 POORER = dict(kex=1/3)   # share of the misses that may lie below an interval; other properties: half
+
+# %% ../nbs/12_uncertainty.ipynb #un000020
+def _left_out(lib, target)->dict: # {reason: samples}
+    "Soils that were dropped for being poor: for them nothing is promised"
+    return {why: int(n) for why,n in lib.dropped.items() if why.startswith(f'{target} below')}
 
 # %% ../nbs/12_uncertainty.ipynb #9e063f2d
 def calibration_from(lib:SpectralLibrary, # the samples, one predicted several times as often
@@ -163,7 +168,7 @@ def calibration_from(lib:SpectralLibrary, # the samples, one predicted several t
                   predicted=predicted, place=place(lib.spectra, center, axes), difficulty=np.ones(len(lib)),
                   limit=np.log10(limit) if log10 else limit)
     settings = dict(target=target, log10=bool(log10), k=k, beta=beta, window=window, by=by, split=split,
-                    seed=seed, poorer=POORER.get(target, .5))
+                    seed=seed, poorer=POORER.get(target, .5), left_out=_left_out(lib, target))
     if by is not None: arrays['label'],settings['names'] = _coded(lib, by)
     c = Calibration(arrays, settings)
     for f in np.unique(fold):
