@@ -113,9 +113,10 @@ def test_explain(mirzai, made, tmp_path):
     assert {'bands.svg', 'by_order.svg', 'by_depth.svg', 'response.svg', 'richest.svg'}<={f.name for f in (tmp_path/'e'/'figures').iterdir()}
     s = pd.read_csv(tmp_path/'e'/'samples.csv', index_col='id')
     assert len(s)==150 and s.predicted.between(.01, 50).all()
-    assert mirzai('explain', made/'plsr', made/'syn.parquet', '--most', 40, '--out', tmp_path/'e')[0]==0    # its own folder is replaced
+    fewer = ('explain', made/'plsr', made/'syn.parquet', '--most', 40, '--out', tmp_path/'e')
+    assert mirzai(*fewer)[0]==2 and mirzai(*fewer, '--force')[0]==0    # another explanation replaces it only when told to
     (tmp_path/'e'/'thesis.txt').write_text('mine')
-    assert mirzai('explain', made/'plsr', made/'syn.parquet', '--most', 40, '--out', tmp_path/'e')[0]==2
+    assert mirzai(*fewer, '--force')[0]==2
 
 def test_one_model_can_not_hold(mirzai, made, sample, tmp_path):
     write_library(sample[:60], tmp_path/'s.csv')
