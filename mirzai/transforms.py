@@ -126,6 +126,7 @@ class SpectralRegressor(RegressorMixin, BaseEstimator):
 
     learns_poor = False # from soils below the property's floor, too?
     one_by_one = False # must it see spectra singly, to give each the same digits in any company?
+    shift_ = 0. # added to every prediction on the model's scale
 
     def _scale(self): # is the target modelled on log10?
         return property_info(self.target)['log10'] if self.log10 is None else self.log10
@@ -193,6 +194,7 @@ def fit(self:SpectralRegressor,
        ): # itself
     "Learn from spectra and wet chemistry"
     self.scale_ = self._scale()
+    self.shift_ = 0.
     everything = X if isinstance(X, SpectralLibrary) and y is None else None
     if everything is not None: X = self._teachers(X if len(X)<FEW_VALUES else X.check_unit(self.target))
     left_out = everything is not None and len(X)<len(everything)
@@ -215,8 +217,8 @@ def _level(self:SpectralRegressor, lib):
     self._shift(float(np.mean(t-self.predict_scale(lib))))
 
 @patch
-def _shift(self:SpectralRegressor, by): # move all predictions on the model's scale; a subclass knows how
-    raise MirzaiError(f'{type(self).__name__} learns from soils above the floor only, and has no way to be right for all')
+def _shift(self:SpectralRegressor, by): # move all predictions on the model's scale; a subclass may keep it in a weight
+    self.shift_ = self.shift_+by
 
 # %% ../nbs/03_transforms.ipynb #a0e360ff
 @patch
@@ -229,7 +231,8 @@ def predict_scale(self:SpectralRegressor,
                  )->np.ndarray: # (n,) on the model's scale: log10(cmol/kg) for Kex
     "Predict on the scale the model works on"
     check_is_fitted(self)
-    return np.asarray(self._predict(self._pre(self._data(X, None, reset=False)[0])), dtype=np.float64)
+    Z = self._pre(self._data(X, None, reset=False)[0])
+    return np.asarray(self._predict(Z), dtype=np.float64) + self.shift_
 
 # %% ../nbs/03_transforms.ipynb #4f1bb7f7
 @patch

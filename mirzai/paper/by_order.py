@@ -24,7 +24,9 @@ def table3(runs:PaperRuns,
     text = [f'{m:.{d}f}'+(f' ± {v:.{d}f}' if v==v else '') for m,v,d in zip(s['mean'], s.sd, digits)]
     wide = s.assign(text=text).pivot(index='group', columns=['metric', 'model'], values='text')
     rows = sorted(n.index, key=lambda g: (g!='all', -n[g]))
-    return wide[[(k, m) for k in ('r2', 'lccc', 'rmse', 'mape') for m in models]].loc[rows].assign(N=n)
+    wide = wide[[(k, m) for k in ('r2', 'lccc', 'rmse', 'mape') for m in models]].loc[rows]
+    wide[('N', '')] = n
+    return wide
 
 # %% ../../nbs/paper/04_by_order.ipynb #23c67750
 def by_scope(runs:PaperRuns)->pd.DataFrame: # a row a model and scope, "mean ± sd" over the splits
