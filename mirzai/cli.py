@@ -112,14 +112,16 @@ def _in_parallel(calls, # functions without arguments
     "Run independent pieces of work in as many processes as asked, one thread each"
     from joblib import Parallel, delayed, parallel_config
     from threadpoolctl import threadpool_limits
-    from mirzai.library import Progress
+    from mirzai.core import Progress, deaf_workers
     config = dict(backend='loky', inner_max_num_threads=1) if jobs!=1 else dict(backend='sequential')
+    threads = 1 if jobs==1 else None
     out = [None]*len(calls)
-    with Progress(label, len(calls)) as p, threadpool_limits(1 if jobs==1
-                                                             else None), parallel_config(n_jobs=jobs or -1,
-                                                                                         **config):
-        work = (delayed(_numbered)(i, *c) for i,c in enumerate(calls))
-        for i,r in Parallel(return_as='generator_unordered')(work): out[i] = r; p.step()
+    work = (delayed(_numbered)(i, *c) for i,c in enumerate(calls))
+    with Progress(label, len(calls)) as p, threadpool_limits(threads), parallel_config(n_jobs=jobs or -1, **config):
+        with deaf_workers(): results = Parallel(return_as='generator_unordered')(work)
+        for i,r in results:
+            out[i] = r
+            p.step()
     return out
 
 # %% ../nbs/15_cli.ipynb #cadec570
