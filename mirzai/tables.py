@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SHEET_MEGABYTES', 'CELLS', 'HEAD', 'workbook_rows', 'workbook_table', 'wavenumber_of', 'looks_like_axis', 'on_grid',
-           'Axis', 'spectral_columns', 'Layout', 'find_layout']
+           'Axis', 'spectral_columns', 'Layout', 'as_number', 'find_layout']
 
 # %% ../nbs/00d_tables.ipynb #77570348
 import re, warnings, zipfile
@@ -103,6 +103,7 @@ _STYLES = [re.compile(p, re.I) for p in (_NUMBER, r'X'+_NUMBER, r'wn_'+_NUMBER, 
 def _without_unit(column)->tuple[str, str]: # the name; 'cm', 'nm', 'um' or ''
     "A column's name and the unit behind it"
     text = str(column).strip().strip('"')
+    if text[-1:].isdigit() and text[-2:-1] not in '-−.^ ⁻': return text, ''          # most names, without a search
     found = next((m for m in _UNIT.finditer(text) if m.end()==len(text) and m.start()), None)
     if not found: return text, ''
     unit = found[1].lower()
@@ -131,7 +132,7 @@ def looks_like_axis(w # (p,) numbers over columns, or along them
     "What are these numbers?"
     w = np.sort(np.asarray(w, dtype=np.float64))
     if w[0]<=1 and (w==np.floor(w)).all() and w[-1]-w[0]<=1.1*len(w): return 'plain counting'
-    if w[-1]<=30: return 'micrometres' if w[0]>=.3 else 'values of spectra'
+    if w[-1]<=100: return 'micrometres' if w[0]>=.3 and 4<w[-1]<=30 else 'values of spectra'
     return 'nanometres' if w[0]>=300 and _as_nanometres(w) else ''
 
 # %% ../nbs/00d_tables.ipynb #68ff5979
@@ -242,7 +243,9 @@ class Layout:
         self.units = {}                                                         # position -> unit of another column
 
 # %% ../nbs/00d_tables.ipynb #b8c8fd5c
-def _float(text, decimal='.')->float|None:
+def as_number(text, # a cell
+              decimal:str='.' # decimal mark of those that are text
+             )->float|None: # None: text
     "A number as a table writes it"
     if isinstance(text, (int, float)) and not isinstance(text, bool): return float(text)
     try: v = float(str(text).strip().replace(',', '.') if decimal==',' else text)
@@ -251,13 +254,21 @@ def _float(text, decimal='.')->float|None:
 
 def _downwards(rows:list, decimal)->int|None: # the first row of the run
     "Where ten numbers follow each other in the first column, rising or falling"
-    first = [_float(r[0], decimal) if len(r)>1 else None for r in rows]
+    first = [as_number(r[0], decimal) if len(r)>1 else None for r in rows]
     for at in range(max(0, len(rows)-9)):
         run = first[at:at+10]
         if None in run or len({len(r) for r in rows[at:at+10]})>1: continue
         steps = np.diff(run)
-        if (steps>0).all() or (steps<0).all(): return at
+        if ((steps>0).all() or (steps<0).all()) and np.abs(steps).max()<=3*np.abs(steps).min(): return at
     return None
+
+_OVER_AXIS = re.compile(r'.*(wave|well|wn|cm|1/|freq|shift|nm|number|nombre|band|axis).*|x|#.*|', re.I)
+
+def _names_axis(row:list, run)->bool:
+    "May the column under this header cell hold wavenumbers? Row names 301, 302, ... under an empty one may not"
+    cell = str(row[0]).strip()
+    counts = (np.diff(run)==1).all() and (np.asarray(run)==np.floor(run)).all()
+    return bool(_OVER_AXIS.fullmatch(cell)) and (bool(cell) or not counts)
 
 # %% ../nbs/00d_tables.ipynb #8f9c5cfc
 _SPECTRAL_UNIT = {'%': 'percent', '%r': 'percent', '%t': 'percent', 'percent': 'percent', 'r': 'reflectance', 't': 'reflectance',
@@ -270,7 +281,7 @@ def _is_units(row:list, axis:Axis)->bool:
     spectral = {str(row[i]).strip().lower() for i in axis.waves if i<len(row)}-{''}
     if spectral: return spectral<=_ABSORBING|_SPECTRAL_UNIT.keys()|{'nm'}
     others = [str(row[i]).strip() for i in axis.rest if i<len(row)]
-    return any(re.search(r'/|%|\bmg\b|cmol|units?\b|g kg', t, re.I) and _float(t) is None for t in others) and '' in others
+    return any(re.search(r'/|%|\bmg\b|cmol|units?\b|g kg', t, re.I) and as_number(t) is None for t in others) and '' in others
 
 # %% ../nbs/00d_tables.ipynb #5adaf3b2
 def _as_rows(rows:list, name)->Layout|None:
@@ -287,16 +298,24 @@ def _as_rows(rows:list, name)->Layout|None:
             out.units = {j: str(rows[i+1][j]).strip() for j in axis.rest if j<len(rows[i+1]) and str(rows[i+1][j]).strip()}
         return out
 
+# %% ../nbs/00d_tables.ipynb #e82ba42a
+def _declared(cell)->str: # 'percent', 'reflectance' or ''
+    "The unit of a spectrum, where the name over it says that it is no absorbance"
+    text = str(cell).lower()
+    light = re.search('reflectance|transmittance|transmission', text)
+    return 'percent' if light and '%' in text or text.strip() in ('%r', '%t') else 'reflectance' if light else ''
+
 # %% ../nbs/00d_tables.ipynb #6a589ad9
 def _as_columns(rows:list, name, decimal)->Layout|None:
     "A table whose wavenumbers run downwards in its first column"
     at = _downwards(rows, decimal)
     if at is None: return
     width = len(rows[at])
-    looks = looks_like_axis([_float(r[0], decimal) for r in rows[at:at+10]])
+    looks = looks_like_axis([as_number(r[0], decimal) for r in rows[at:at+10]])
     if looks=='plain counting' or looks=='values of spectra': return
-    if width==2: return Layout('pair', at, ['', Path(name).stem], at)
     start = next(i for i in range(at+1) if len(rows[i])==width)
+    if start<at and not _names_axis(rows[start], [as_number(r[0], decimal) for r in rows[at:at+10]]): return
+    if width==2: return Layout('pair', at, ['', Path(name).stem], at, _declared(rows[start][1]) if start<at else '')
     header = list(map(str, rows[start])) if start<at else ['', *map(str, range(1, width))]
     return Layout('columns', start, header, start+(start<at))
 
@@ -308,7 +327,9 @@ def find_layout(rows:list, # the first rows of a file, each a list of cells
     "Where a table of spectra stands among the first rows of a file"
     out = _as_rows(rows, name)
     down = _as_columns(rows, name, decimal) if out is None or _on_its_side(rows, out) else None
-    if out is None and down is None: _refuse_axis(max(map(Axis, rows), key=lambda a: (bool(a.looks), a.found), default=Axis([])), name)
+    if out is None and down is None:
+        axes = [Axis(row) for row in rows if row]
+        _refuse_axis(next((a for a in axes if a.looks), axes[0] if axes else Axis([])), name)
     return down or out
 
 def _on_its_side(rows, layout)->bool:
