@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['SHORT_NAMES', 'UNITS', 'MANIFEST', 'LIMESODA_MIR', 'OC_PER_KG', 'load_sample', 'to_absorbance', 'check_absorbance',
-           'reading', 'library_from_table', 'LibraryFile', 'table_kind', 'open_library', 'read_library', 'read_orders',
-           'restore_grid', 'load_kssl', 'atomic', 'would_be_lost', 'check_output', 'output_folder', 'write_library',
-           'load_limesoda']
+           'reading', 'library_from_table', 'LibraryFile', 'table_kind', 'open_library', 'read_library', 'read_values',
+           'read_orders', 'restore_grid', 'load_kssl', 'atomic', 'would_be_lost', 'check_output', 'output_folder',
+           'write_library', 'load_limesoda']
 
 # %% ../nbs/01_loading.ipynb #917c85ee
 import csv, gzip, io, json, os, pickle, pickletools, re, shutil, tempfile, warnings
@@ -530,11 +530,131 @@ def read_library(path, # a text table of any kind, Parquet or Excel; or a folder
                  each=lambda part: part, # as in `LibraryFile.read`
                  kex_unit:str=None, # of measured Kex: cmol/kg, mg/kg, mg/100g or mgK2O/100g; default: cmol/kg
                  kex_method:str=None, # how it was measured, one of `KEX_METHODS`
-                 kex_limit:float=None # detection limit of values such as n.d., in the table's unit
+                 kex_limit:float=None, # detection limit of values such as n.d., in the table's unit
+                 values=None # a table of measured values by id: see `read_values`
                 )->SpectralLibrary:
     "Read a table of spectra; column style, separator and decimal mark are found by looking"
-    file = open_library(path).stated('kex', unit=kex_unit, method=kex_method, limit=kex_limit)
+    file = open_library(path)
+    if values is not None: file = file.with_values(values)
+    file = file.stated('kex', unit=kex_unit, method=kex_method, limit=kex_limit)
     return file.read(unit, each)
+
+# %% ../nbs/01_loading.ipynb #bad97b87
+def _plain_rows(path:Path): # lists of cells
+    "The rows of a text table or of a workbook, whatever stands in them"
+    with open(path, 'rb') as f: book = f.read(4)==b'PK\3\4'
+    if book: return [['' if v is None else str(v).strip() for v in row] for row in workbook_rows(path)], '.'
+    *others,last = _encodings(path)
+    for encoding in (*others, last):
+        try:
+            with _text(path, encoding) as f: lines = list(_lines(f, path))
+            break
+        except UnicodeDecodeError:
+            if encoding==last: raise
+    said = _SEP.fullmatch(lines[0]) if lines else None
+    lines = [line for line in lines[bool(said):] if line.strip()]
+    widest = max(range(min(len(lines), HEAD)), key=lambda i: max(map(lines[i].count, ';\t,')), default=0)
+    sep,decimal = _dialect(lines[widest:], said and said[1]) if lines else (',', '.')
+    return list(_bounded(_rows(iter(lines), sep), path)), decimal
+
+# %% ../nbs/01_loading.ipynb #31a3b3b4
+def _is_id(cell)->bool: return bool(cell.strip()) and re.sub(r'[\s_.\-]', '', cell).lower() in _ID_NAMES
+
+def read_values(path # a table: an id and measured values a row; text of any kind, Excel or Parquet
+               )->pd.DataFrame: # by id, each once
+    "What a laboratory measured, by sample id"
+    path = Path(path)
+    if not path.is_file(): raise MirzaiError(f'{path}: {"is a folder" if path.is_dir() else "no such file"}: give a table of ids and values')
+    try:
+        with open(path, 'rb') as f: parquet = f.read(4)==b'PAR1'
+    except OSError as e: raise MirzaiError(f'{path}: cannot be read ({e.strerror})')
+    with reading(path, 'table'): return _each_once(_parquet_values(path) if parquet else _text_values(path), path)
+
+def _parquet_values(path)->pd.DataFrame:
+    t = _parquet(path).read().to_pandas()
+    t = t.reset_index() if t.index.name else t
+    header = list(map(str, t)); plain = t.set_axis(range(len(header)), axis=1)
+    return _properties(header, plain, plain, path) if any(map(_is_id, header)) else _no_ids(path, header)
+
+def _no_ids(path, header): raise MirzaiError(f'{path}: no column of ids among {some(header, 6)}: name it id')
+
+# %% ../nbs/01_loading.ipynb #88c3e08c
+def _text_values(path)->pd.DataFrame:
+    "A header with an id in it, perhaps a line of units, then values"
+    rows,decimal = _plain_rows(path)
+    rows = [r for r in rows if any(c.strip() for c in r)]
+    at = next((i for i,r in enumerate(rows[:HEAD]) if any(map(_is_id, r))), None)
+    if at is None: _no_ids(path, rows[0] if rows else ['nothing'])
+    header,body = rows[at], rows[at+1:]
+    wide = [r for r in body if any(c.strip() for c in r[len(header):])]
+    if wide: raise MirzaiError(f'{path}: a row has more cells than the header, it begins {some(wide[0])}: quote commas')
+    text = pd.DataFrame([(r+['']*len(header))[:len(header)] for r in body], columns=range(len(header)), dtype=str)
+    text = text[[i for i in text if header[i].strip() or (text[i].str.strip()!='').any()]]
+    id,units = _id_column(header, text), {}
+    if len(text) and not text[id].iloc[0].strip():                          # no soil: a line of units
+        units = {i: u for i,u in text.iloc[0].str.strip().items() if u}
+        text = text.iloc[1:].reset_index(drop=True)
+    return _with_units(_properties(header, _typed(text, decimal), text, path), header, units)
+
+# %% ../nbs/01_loading.ipynb #69299aae
+def _each_once(t:pd.DataFrame, path)->pd.DataFrame:
+    "Ids as text; a row that only says the same again is left out"
+    t.index = t.index.astype(str).str.strip()
+    if not len(t): raise MirzaiError(f'{path}: the table is empty: at least one row is needed')
+    if not t.shape[1]: raise MirzaiError(f'{path}: only ids are there: give a column of values, such as kex')
+    if n := int((t.index=='').sum()): raise MirzaiError(f'{path}: {n} row(s) without an id: fill in or delete them')
+    t = t[~t.reset_index().duplicated().to_numpy()]
+    if len(twice := t.index[t.index.duplicated()].unique()):
+        raise MirzaiError(f'{path}: id {some(twice)} stands on several rows with different values: keep one of each')
+    return t
+
+# %% ../nbs/01_loading.ipynb #424975cb
+def _joined(props:pd.DataFrame, values:pd.DataFrame, spectra, table)->pd.DataFrame:
+    "Properties with measured values beside them; said what has no partner"
+    ids = props.index.astype(str).str.strip()
+    known,used = ids.isin(values.index), values.index.isin(ids)
+    if not known.any():
+        raise MirzaiError(f'{table}: none of its {len(values)} ids ({some(values.index)}) is among the {len(ids)} of {spectra} '
+                          f'({some(ids)}): write the ids alike')
+    if (~known).any(): warnings.warn(f'{spectra}: {(~known).sum()} spectra have no value in {table} ({some(ids[~known])})')
+    if (~used).any(): warnings.warn(f'{table}: {(~used).sum()} values have no spectrum ({some(values.index[~used])})')
+    both = [c for c in props if c in values]
+    if both: warnings.warn(f'{table}: takes the place of {some(both)} of {spectra}')
+    found = values.reindex(ids).set_axis(props.index)
+    return pd.concat([props.drop(columns=both), found], axis=1)
+
+# %% ../nbs/01_loading.ipynb #250ebe7b
+@patch
+def with_values(self:LibraryFile,
+                table # a path, as `read_values` takes it, or what it gives
+               )->LibraryFile: # itself
+    "Put measured values beside the spectra of the same ids"
+    values,name = (table, 'values') if isinstance(table, pd.DataFrame) else (read_values(table), table)
+    self.properties = _joined(self.properties, values, self.path, name)
+    return self
+
+@patch
+def with_values(self:SpectralLibrary,
+                table # a path, as `read_values` takes it, or what it gives
+               )->SpectralLibrary: # the same spectra; rows without a value have it missing
+    "Put measured values beside the spectra of the same ids"
+    values,name = (table, 'values') if isinstance(table, pd.DataFrame) else (read_values(table), table)
+    return SpectralLibrary(self.spectra, self.wavenumbers, _joined(self.properties, values, self.name, name), self.name, self.dropped)
+
+# %% ../nbs/01_loading.ipynb #34c5a354
+@patch
+def between(self:SpectralLibrary,
+            low:float=None, # cm⁻¹, included; default: from the first
+            high:float=None # cm⁻¹, included; default: to the last
+           )->SpectralLibrary:
+    "The same soils, only these wavenumbers"
+    w = self.wavenumbers
+    low,high = w[0] if low is None else low, w[-1] if high is None else high
+    kept = (w>=low)&(w<=high)
+    if kept.sum()<10:
+        raise MirzaiError(f'{self.name}: {kept.sum()} wavenumbers from {low:g} to {high:g} cm-1, of {w[0]:g} to {w[-1]:g}: '
+                          f'at least 10 are needed')
+    return SpectralLibrary(self.spectra[:, kept], w[kept], self.properties, self.name, self.dropped)
 
 # %% ../nbs/01_loading.ipynb #09eeac0a
 class _NothingButData(pickle.Unpickler):
