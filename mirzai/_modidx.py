@@ -742,6 +742,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                              'mirzai.ossl._batches': ('ossl.html#_batches', 'mirzai/ossl.py'),
                              'mirzai.ossl._check_properties': ('ossl.html#_check_properties', 'mirzai/ossl.py'),
                              'mirzai.ossl._check_room': ('ossl.html#_check_room', 'mirzai/ossl.py'),
+                             'mirzai.ossl._correct': ('ossl.html#_correct', 'mirzai/ossl.py'),
+                             'mirzai.ossl._corrections_said': ('ossl.html#_corrections_said', 'mirzai/ossl.py'),
                              'mirzai.ossl._fetch': ('ossl.html#_fetch', 'mirzai/ossl.py'),
                              'mirzai.ossl._fits': ('ossl.html#_fits', 'mirzai/ossl.py'),
                              'mirzai.ossl._keep': ('ossl.html#_keep', 'mirzai/ossl.py'),

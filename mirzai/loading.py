@@ -455,8 +455,8 @@ def open_library(path # a text table of any kind, Parquet or Excel; or a folder 
     "Find a table's columns, ids and properties; the spectra are read later"
     path = Path(path)
     if path.is_dir() and not (path/'spectra-features.npy').exists():
-        raise MirzaiError(f'{path}: is a folder without spectra-features.npy: give a table (CSV, CSV.gz, '
-                          f'Parquet) or a KSSL folder')
+        raise MirzaiError(f'{path}: is a folder without spectra-features.npy: give a table of spectra '
+                          f'or a KSSL folder; a folder of instrument files goes with a table of values (--values)')
     if path.is_dir(): return _open_kssl(path)
     if not path.exists(): raise MirzaiError(f'{path}: no such file')
     if not path.is_file(): raise MirzaiError(f'{path}: not a file: give a table or a KSSL folder')
