@@ -20,10 +20,30 @@ def _library(name:str, # a table, or 'sample'
             ):
     "The library a user named, its measured values in the units of this library"
     from mirzai.loading import load_sample, open_library
-    if name=='sample' and not Path(name).exists(): return _stated(load_sample(), a)
-    return _stated(open_library(name), a).read(a.unit)
+    values = getattr(a, 'values', None)
+    if name=='sample' and not Path(name).exists(): return _stated(_with_values(load_sample(), values), a)
+    if values and not _is_spectra_table(name): return _stated(_with_values(_scans(name, a), values), a)
+    return _stated(_with_values(open_library(name), values), a).read(a.unit)
 
 LEAST_SAMPLES = 30   # labelled samples from which the command trains at all
+
+# %% ../nbs/15_cli.ipynb #97b849c2
+def _with_values(lib, values): return lib.with_values(values) if values else lib
+
+def _is_spectra_table(name)->bool: # or is to be refused as one
+    "One table of many spectra, not a folder of files or a file of one spectrum?"
+    from mirzai.instruments import _is_table
+    path = Path(name)
+    return _is_table(path) and not path.is_dir() or (path/'spectra-features.npy').exists() or not path.exists()
+
+def _scans(name, a):
+    "A folder of instrument files as a library: the mean of each soil's scans, where they agree"
+    from mirzai.instruments import read_instruments
+    lib = read_instruments(name, None if a.unit=='absorbance' else a.unit, a.replicates)
+    lib = lib.drop(lib.properties.trouble.str.startswith('absorbance missing'), 'absorbance missing')
+    lib = lib.drop(lib.properties.trouble!='', 'scans that may be of several soils')
+    lib.properties = lib.properties.drop(columns=['file', 'instrument', 'scans', 'spread', 'trouble'])
+    return lib
 
 # %% ../nbs/15_cli.ipynb #cl000001
 def _stated(lib, # a library, or a file whose spectra are not read yet
@@ -41,7 +61,7 @@ def _stated(lib, # a library, or a file whose spectra are not read yet
 def _selected(name, a, target, floor=None):
     "The samples a model may learn from, checked, with what was dropped said"
     from mirzai.library import MirzaiError, Progress
-    with Progress(f'reading {name}'): lib = _library(name, a)
+    with Progress(f'reading {name}'): lib = _within(_library(name, a), a)
     _known_property(lib, target)
     lib.drop(lib.y(target)!=lib.y(target), 'missing').check_training(target)
     kept = lib.usable(target) if floor is None else lib.select(target, floor)
@@ -51,6 +71,17 @@ def _selected(name, a, target, floor=None):
                           f'{LEAST_SAMPLES} are needed to train')
     print(f'{lib.name}: {len(lib)} spectra, {len(kept)} used{dropped}{_of_these(kept, target)}')
     return kept.check_training(target)
+
+# %% ../nbs/15_cli.ipynb #a212492a
+def _within(lib, a):
+    "Only the wavenumbers that were asked for"
+    from mirzai.library import MirzaiError
+    low,high = getattr(a, 'low', None), getattr(a, 'high', None)
+    if low is None and high is None: return lib
+    if low is not None and high is not None and low>=high: raise MirzaiError(f'--from {low:g} --to {high:g}: give the lower wavenumber first')
+    lib = lib.between(low, high)
+    print(f'{lib.name}: {len(lib.wavenumbers)} wavenumbers, {lib.wavenumbers[0]:g} to {lib.wavenumbers[-1]:g} cm-1')
+    return lib
 
 # %% ../nbs/15_cli.ipynb #cl000002
 def _known_property(lib, target):
@@ -1034,6 +1065,18 @@ def _unit_of(target):
         return text
     return read
 
+def _values(c):
+    "Measured values in a table of their own"
+    c.add_argument('--values', metavar='TABLE', help='measured values by id (CSV, Excel, Parquet), to go with a folder of instrument '
+                   'files or with any spectra')
+    c.add_argument('--replicates', default='opus', metavar='RULE', help='which files are scans of one soil: opus (A7.0, '
+                   r'A7.1, ...), none, or what names end in, such as XS\d\d (default: opus)')
+
+def _range(c):
+    "Which wavenumbers a model learns from"
+    c.add_argument('--from', dest='low', type=_number, metavar='CM-1', help='lowest wavenumber to learn from, such as 650 (default: the first)')
+    c.add_argument('--to', dest='high', type=_number, metavar='CM-1', help='highest wavenumber to learn from (default: the last)')
+
 def _forced(c):
     c.add_argument('--force', action='store_true', help='replace what is there, even if it cannot be made again')
 
@@ -1062,12 +1105,13 @@ def _grid(p, *more, default='plsr,gpr,cnn'):
 # %% ../nbs/15_cli.ipynb #3d5dcfd7
 def _library_argument(p, flag, **kw):
     p.add_argument(flag, **kw,
-                   help="a table, a KSSL folder, or 'sample': 500 real spectra that come with the install")
+                   help="a table (CSV, text, Excel, Parquet), a KSSL folder, with --values also a folder of instrument "
+                        "files; or 'sample': 500 real spectra that come with the install")
 
 # %% ../nbs/15_cli.ipynb #b9678a8e
 def _commands(add):
     "Arguments of each sub-command"
-    c = add(run); _library_argument(c, '--library', default='sample'); _common(c); _grid(c, default=None)
+    c = add(run); _library_argument(c, '--library', default='sample'); _common(c); _grid(c, default=None); _values(c); _range(c)
     c.add_argument('--out', default='mirzai-run', help='folder to make (default: mirzai-run)')
     c.add_argument('--seeds', type=_positive, default=10, help='random splits (default: 10)')
     _forced(c)
@@ -1082,7 +1126,7 @@ def _commands(add):
     c.add_argument('--cache', help='ossl: folder of the downloaded file (default: ~/.cache/mirzai)')
     _forced(c)
 
-    c = add(train); _library_argument(c, 'library'); _common(c)
+    c = add(train); _library_argument(c, 'library'); _common(c); _values(c); _range(c)
     c.add_argument('--model', type=_model, default='gpr',
                    help=f'one of {", ".join(KNOWN)}; joined by +: their mean (default: gpr)')
     c.add_argument('--folds', type=_seed, default=10,
@@ -1101,12 +1145,12 @@ def _commands(add):
     _predict_arguments(c); _forced(c)
 
     c = add(validate); c.add_argument('model', help='folder written by mirzai train or run')
-    _library_argument(c, 'local'); _common(c, False); _forced(c)
+    _library_argument(c, 'local'); _common(c, False); _values(c); _forced(c)
 
     c = add(card); c.add_argument('model', help='folder written by mirzai train or run')
     c.add_argument('--out', default='card.html', help='(default: card.html)'); _forced(c)
 
-    c = add(evaluate); _library_argument(c, 'library', nargs='?', default='sample'); _common(c)
+    c = add(evaluate); _library_argument(c, 'library', nargs='?', default='sample'); _common(c); _values(c); _range(c)
     _grid(c, 'plsr-paper', 'cnn-paper'); _protocol(c)
 
     c = add(explain); c.add_argument('model', help='folder written by mirzai train or run')
