@@ -312,7 +312,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                               'mirzai.field._doubt': ('field.html#_doubt', 'mirzai/field.py'),
                               'mirzai.field._doubtful_section': ('field.html#_doubtful_section', 'mirzai/field.py'),
                               'mirzai.field._excel_cell': ('field.html#_excel_cell', 'mirzai/field.py'),
-                              'mirzai.field._excel_rows': ('field.html#_excel_rows', 'mirzai/field.py'),
                               'mirzai.field._executable': ('field.html#_executable', 'mirzai/field.py'),
                               'mirzai.field._field_row': ('field.html#_field_row', 'mirzai/field.py'),
                               'mirzai.field._field_rows': ('field.html#_field_rows', 'mirzai/field.py'),
