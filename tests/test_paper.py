@@ -4,6 +4,7 @@ import numpy as np, pandas as pd, pytest
 from pathlib import Path
 from mirzai.library import MirzaiError
 from mirzai.paper import audit as a, runs as r
+from mirzai.sweep import record_made, unrecorded
 
 kept = Path(__file__).parent.parent/'nbs'/'paper'/'results'
 
@@ -72,6 +73,8 @@ def test_the_command_at_the_scale_of_a_sample(mirzai, tmp_path, monkeypatch):
     page = (tmp_path/'p'/'paper.html').read_text()
     assert 'Not possible at this scale' in page and 'Fig. 7' in page.split('Not possible')[1] and '<script' not in page
     assert {f.name for f in (tmp_path/'p'/'figures').iterdir()}>={'figure_3.svg', 'figure_3.pdf', 'figure_1.pdf'}
+    about = json.loads((tmp_path/'p'/'results'/'about.json').read_text())
+    assert not unrecorded(tmp_path/'p'/'results') and {m['command'] for m in about['made']}=={'mirzai paper --scale sample'}
     before = {f: f.stat().st_mtime_ns for f in (tmp_path/'p'/'stores').rglob('tasks/*/*.parquet')}
     assert mirzai(*args)[0]==0
     assert {f: f.stat().st_mtime_ns for f in (tmp_path/'p'/'stores').rglob('tasks/*/*.parquet')}==before
@@ -121,3 +124,21 @@ def test_a_users_library_is_judged_by_the_same_rule(own):
     assert of()=='reproduced'
     s.loc[hit, 'r2'] += .1; s.to_parquet(own.path/'library'/'scores.parquet')
     assert of()=='differs'
+
+@pytest.mark.parametrize('folder', [kept, kept.parent.parent/'results'], ids=['paper', 'chapters'])
+def test_every_kept_result_says_what_made_it(folder):
+    assert unrecorded(folder)==[]
+    for m in json.loads((folder/'about.json').read_text())['made']:
+        assert all(m[k] for k in ('mirzai', 'code', 'command', 'date')) and m['files']
+        for f in m['files']: assert (folder/f).exists(), f'{f}: has a record and is not there'
+
+def test_a_kept_result_without_a_record_is_found(tmp_path):
+    shutil.copytree(kept, tmp_path/'k'); k = tmp_path/'k'
+    (k/'new.parquet').write_bytes(b'1'); (k/'faults.csv').write_text('changed under its record')
+    assert unrecorded(k)==['faults.csv', 'new.parquet']
+    record_made(k, dict(mirzai='1.0', code='', command='nobody knows'), ['new.parquet'])
+    assert 'new.parquet' in unrecorded(k)                 # a record that names no code is none
+    record_made(k, dict(mirzai='1.0', code='abc', command='x'))
+    assert unrecorded(k)==[] and r.PaperRuns(k).about['sample_n']==409
+    (k/'about.json').unlink()
+    assert len(unrecorded(k))>30

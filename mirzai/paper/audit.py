@@ -17,8 +17,9 @@ from ..library import Progress
 from ..loading import atomic, load_sample
 from ..report import embed, html_table, page, svg
 from ..synthetic import synthetic_library
-from ..sweep import Store, library_fingerprint
-from .runs import SCALES, PaperRuns, make_runs, published, save_figure
+from ..experiment import made_by
+from ..sweep import Store, library_fingerprint, record_made
+from .runs import SCALES, MeanAttribution, PaperRuns, make_runs, published, save_figure
 from .data import figure1, figure_pipelines, kept_share, table1, table2, table2_check
 from .lr_range import figure_lr_range, lr_range
 from .learning_curves import BOUND, BOUND_SHARE, SPLITS_PAPER, TRAIN_SHARE, equivalence
@@ -277,8 +278,10 @@ def paper(scale:str='smoke', # one of `SCALES`
     s = SCALES[scale]|{k:v for k,v in dict(n=n, splits=splits).items() if v and SCALES[scale]['n']}
     about = dict(scale=scale, n=s['n'], splits=s['splits'],
                  library=library_fingerprint(library) if library else 'synthetic')
-    out,sample = Store(out, dict(paper=about)).path,load_sample()
-    runs = make_runs(s, out, library, jobs, quiet)
+    made = made_by([MeanAttribution, make_reading])
+    out,sample = Store(out, made|dict(paper=about)).path,load_sample()
+    command = _typed(scale, library, n, splits)
+    runs = make_runs(s, out, library, jobs, quiet, command)
     if s['reading'] and 'reading' not in runs:
         make_reading(out/'results', jobs=jobs, quiet=quiet, **s['reading'])
     with Progress('figures, tables, audit', quiet=quiet):
@@ -286,11 +289,16 @@ def paper(scale:str='smoke', # one of `SCALES`
         table = audit(runs, sample, shown)
         for name,t in (('audit', table), ('results/faults', shown)):
             with atomic(out/f'{name}.csv') as tmp: t.to_csv(tmp, index=False)
+        record_made(out/'results', made|dict(command=command))
         parts,missing = _draw(runs, sample, out)
         html = _page(runs, table, shown, parts, missing)
         with atomic(out/'paper.html') as tmp: tmp.write_text(html, encoding='utf-8')
     return f'{out/"paper.html"}: {len(parts)} figures and tables; audit.csv: {len(table)} rows, ' + \
            ', '.join(f'{v} {n}' for v,n in table.verdict.value_counts().items())
+
+def _typed(scale, library, n, splits)->str: # the command that does the same
+    more = dict(library=library and library.name, n=n, splits=splits)
+    return ' '.join([f'mirzai paper --scale {scale}', *(f'--{k} {v}' for k,v in more.items() if v)])
 
 # %% ../../nbs/paper/09_audit.ipynb #cafe6d50
 def _page(runs, table, shown, parts, missing)->str:
