@@ -701,7 +701,6 @@ def evaluate(a):
     with _cluster(a.scheduler):
         res = evaluate(lib, a.models, range(a.repeats if a.folds else a.splits), a.sizes, scopes, a.folds,
                        target=a.property, store=a.out, jobs=a.jobs)
-    res.summary().to_csv(Path(a.out)/'summary.csv', index=False)
     over = f'{res.scores.seed.nunique()} {"repeats" if a.folds else "splits"}'
     print(f'\nTest scores, mean ± sd over {over}; {_BIAS}; all in {a.out}\n{_test_table(res, a)}')
     if a.folds: print(_intervals(res, property_info(a.property)['log10']))
