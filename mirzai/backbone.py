@@ -21,7 +21,7 @@ from sklearn.linear_model import RidgeCV
 from .library import MirzaiError, Progress
 from .worlds import ASKED, BLOCK, HIGHEST, LOWEST, WORLD_GRID, soils
 from .gpr import air_gap, apart, rq, tune
-from .network import KexCNN, Preprocess, n_after
+from .network import KexCNN, Preprocess, channelwise, fold, n_after
 from .fused import can_fuse, fused
 
 # %% ../nbs/07c_backbone.ipynb #bb000008
@@ -247,12 +247,18 @@ def stages(self:KexCNN,
 def read(self:Backbone,
          X, # (n, p) absorbance
          wavenumbers, # (p,) cm⁻¹, rising
-         at_once:int=256 # spectra at a time
+         singly:bool=False # one spectrum at a time: the last digits do not depend on its neighbours
         )->list: # (n, 2560) and (n, 1536) float64
     "Features of spectra on any grid"
-    look,parts = self.look(wavenumbers), torch.from_numpy(np.asarray(X, dtype=np.float32))[:, None].split(at_once)
-    with torch.no_grad(): out = [self.net.stages(look(x)) for x in parts]
+    look,X = self.look(wavenumbers), torch.from_numpy(np.asarray(X, dtype=np.float32))[:, None]
+    with torch.no_grad(): out = self._one_by_one(look, X) if singly else [self.net.stages(look(x)) for x in X.split(256)]
     return [torch.cat(k).double().numpy() for k in zip(*out)]
+
+@patch
+def _one_by_one(self:Backbone, look, X)->list: # of the stages in `LAST`, for each spectrum
+    if not hasattr(self, 'folded'): self.folded = fold(self.net)
+    stages = [self.folded.stages_alone(look(x)[0, 0].contiguous()) for x in X.split(1)]
+    return [[channelwise(s[k-1]) for k in LAST] for s in stages]
 
 # %% ../nbs/07c_backbone.ipynb #bb000059
 def _squared(a, b): # (m, d) and (n, d) tensors; (m, n) squared distances
@@ -285,6 +291,10 @@ class KernelCNN(KexCNN):
     def forward(self, x, upto=None): # upto=-1: the fourth stage's channels, averaged, (m, 128)
         if upto is not None: return _averaged(self, x) if upto==-1 else super().forward(x, upto)
         return (self.kernel(self.stages(x, STAGES))@self.alpha[:, None]).float()
+
+    def alone(self, z): # one spectrum: what `forward` gives for it
+        stages = self.stages_alone(z)
+        return (self.kernel([channelwise(stages[k-1]) for k in STAGES])@self.alpha[:, None]).float()
 
     def _load_from_state_dict(self, *args): super()._load_from_state_dict(*args); self.seen = None
     def _apply(self, f, *args): # float(), to(device), ...: the features go along

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['QUIET', 'SAME', 'PRIOR_SD', 'LAB_ERROR', 'ASKED_TWICE', 'PROBES', 'air_gap', 'over_air', 'views', 'spread_of',
            'lengths', 'squared', 'apart', 'rq', 'rq_slopes', 'nll', 'first_guess', 'tune', 'known_noise', 'GPR',
-           'mean_and_spread', 'packed_triangle', 'triangle']
+           'mean_and_spread', 'packed_triangle', 'unpacked_triangle']
 
 # %% ../nbs/06_gpr.ipynb #e6caf7ce
 import copy, numpy as np, warnings
@@ -314,7 +314,7 @@ def packed_triangle(L # (n, n) lower triangle
     "Row after row, without the zeros"
     return np.concatenate([row[:i+1] for i,row in enumerate(L)])
 
-def triangle(packed, # from `packed_triangle`
+def unpacked_triangle(packed, # from `packed_triangle`
              n:int # rows
             )->np.ndarray: # (n, n)
     "The way back"
@@ -343,14 +343,13 @@ def _belongs(self:GPR)->bool:
 # %% ../nbs/06_gpr.ipynb #kn000028
 @patch
 def restore(self:GPR,
-            views, # of each view: (n, p) standardised, float32; (p,) middle and spread that did it
-            theta, target, factor, alpha # hyperparameters, (n,) target, packed factor, (n,) weights
+            views, center, spread, # a list each, an item a view: (n, p) standardised, and the (p,) that did it
+            theta, target, factor, alpha # hyperparameters, (n,) target, (n, n) lower triangle, (n,) weights
            ): # itself
     "A fitted model from its parts; nothing is computed but whether they belong together"
-    known,center,spread = zip(*views)
-    self.center_,self.spread_,self.theta_,self.target_,self.alpha_ = list(center), list(spread), theta, target, alpha
-    self._remember([v.astype(np.float64) for v in known])
+    self.center_,self.spread_,self.theta_,self.target_,self.alpha_ = center, spread, theta, target, alpha
+    self._remember(views)
     self.mean_,self.sd_ = mean_and_spread(target)
-    self.factor_ = triangle(factor, len(target))
+    self.factor_ = factor
     if not self._belongs(): raise MirzaiError('factor and training spectra do not belong together: copy the model folder again')
     return self

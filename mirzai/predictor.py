@@ -30,7 +30,7 @@ from .experiment import labels
 from .transforms import SNV, has_shape, to_grid, paper_pipeline
 from .metrics import scores
 from .plsr import PLSR
-from .gpr import GPR, packed_triangle
+from .gpr import GPR, packed_triangle, unpacked_triangle
 from .ensemble import Ensemble
 from .uncertainty import Calibration
 from .applicability import Domain, STATISTICS, UNUSABLE
@@ -114,12 +114,16 @@ def _unpack_gpr(arrays, s, wavenumbers, meta):
     m,count = (_transfer_gpr(s),4) if 'backbone' in s else (GPR(),2)
     m.window_,m.pipeline_,m.wavenumbers_ = s['window'], None, wavenumbers
     m.lab_error,m.target,m.scale_ = s['lab_error'], meta['target'], meta['log10']
-    views = [[arrays.pop(f'view{i}/{k}') for k in ('known', 'middle', 'spread')] for i in range(count)]
-    n,widths = len(arrays['target']), [len(wavenumbers)]*2
-    if arrays['theta'].shape!=(3*count+1,) or arrays['alpha'].shape!=(n,) or n<2: raise ValueError('weights')
-    for (known,middle,spread),width in zip(views, widths+[v[0].shape[1] for v in views[2:]]):
-        if known.shape!=(n, width) or not middle.shape==spread.shape==(width,): raise ValueError('training spectra')
-    return m.restore(views, arrays['theta'], arrays['target'], arrays.pop('factor'), arrays['alpha'])
+    theta,target,alpha = (arrays[k] for k in ('theta', 'target', 'alpha'))
+    if theta.shape!=(3*count+1,) or target.ndim!=1 or alpha.shape!=target.shape: raise ValueError('weights')
+    if np.abs(theta).max()>50: raise ValueError('hyperparameters')
+    L = unpacked_triangle(arrays.pop('factor'), len(target))              # large: each is dropped as soon as it is unpacked
+    known = [arrays.pop(f'view{i}/known').astype(np.float64) for i in range(count)]
+    middle,spread = ([arrays[f'view{i}/{k}'] for i in range(count)] for k in ('middle', 'spread'))
+    for i,(v,*by) in enumerate(zip(known, middle, spread)):
+        width = len(wavenumbers) if i<2 else v.shape[1]
+        if v.shape!=(len(target), width) or any(b.shape!=(width,) for b in by): raise ValueError('training spectra')
+    return m.restore(known, middle, spread, theta, target, L, alpha)
 
 # %% ../nbs/13_predictor.ipynb #f0dbe0fd
 def _unpack_cnn(arrays, s, wavenumbers, meta):
@@ -229,7 +233,9 @@ def traces(X # (n, p) absorbance
 def fingerprint(meta:dict, weights:bytes=b'')->str: # hexadecimal SHA-256
     "Of the weights together with everything that the JSON says"
     said = json.dumps({k:v for k,v in meta.items() if k!='sha256'}, sort_keys=True)
-    return hashlib.sha256(weights+said.encode()).hexdigest()
+    sha = hashlib.sha256(weights)
+    sha.update(said.encode())
+    return sha.hexdigest()
 
 # %% ../nbs/13_predictor.ipynb #54b2d8b3
 def own_score(calibration:Calibration)->dict: # metrics, and the split they come from

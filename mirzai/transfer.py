@@ -18,7 +18,7 @@ class TransferGPR(GPR):
 
     def _views(self, X, window, singly=False):
         # a convolution's last digits depend on a spectrum's place among others: new spectra are read one by one
-        deep = load_backbone().read(X, self.wavenumbers_, 1 if singly else 256)
+        deep = load_backbone().read(X, self.wavenumbers_, singly)
         return super()._views(X, window)+deep
 
 # %% ../nbs/09e_transfer.ipynb #tr000007
