@@ -163,9 +163,15 @@ def _data(self:SpectralRegressor, X, y, reset:bool):
     elif reset:
         w = self.wavenumbers
         self.wavenumbers_ = None if w is None else np.asarray(w, dtype=np.float64)
+    if y is None and not reset and self._as_expected(X): return _writeable(X), None
     if y is None: return _writeable(validate_data(self, X, reset=reset, dtype=np.float32)), None
     X,y = validate_data(self, X, y, reset=reset, dtype=np.float32, y_numeric=True)
     return _writeable(X), y
+
+@patch
+def _as_expected(self:SpectralRegressor, X)->bool: # nothing to convert and nothing to complain about: no need to ask scikit-learn
+    plain = type(X) is np.ndarray and X.dtype==np.float32 and X.ndim==2 and not hasattr(self, 'feature_names_in_')
+    return plain and len(X)>0 and X.shape[1]==getattr(self, 'n_features_in_', None) and bool(np.isfinite(X).all())
 
 def _writeable(X): return X if X.flags.writeable else X.copy()   # a library shared between processes is not
 

@@ -165,7 +165,7 @@ def randomised(model, # fitted
     "A copy that knows nothing"
     rng,m = np.random.default_rng(seed), copy.copy(model)
     if isinstance(m, PLSR): m.coef_ = rng.permutation(m.coef_)
-    elif isinstance(m, GPR): m._condition(m.train_, rng.permutation(m.target_))
+    elif isinstance(m, GPR): m._remember(m.views_); m._weigh(rng.permutation(m.target_))
     elif isinstance(m, Ensemble): m.models_ = [randomised(x, seed) for x in m.models_]
     else:
         import torch
