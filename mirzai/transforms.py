@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.validation import check_is_fitted, validate_data
 from soilspectfm.preprocessing import SNV, SavitzkyGolay, Resample
 from .library import MirzaiError, SpectralLibrary, property_info
-from .units import check_values
+from .units import check_values # with it libraries learn check_unit
 
 # %% ../nbs/03_transforms.ipynb #be412ff1
 _all_ = ['SNV', 'SavitzkyGolay', 'Resample']   # soilspectfm's, importable from here
