@@ -15,6 +15,7 @@ import numpy as np, pandas as pd
 import pyarrow.parquet as pq
 from collections import Counter
 from contextlib import contextmanager
+from copy import copy
 from fastcore.basics import patch, store_attr
 from numpy.polynomial.legendre import legvander
 from pathlib import Path
@@ -102,21 +103,42 @@ def _sound_parameters(b:bytes)->bool:
 # %% ../nbs/01c_instruments.ipynb #29f8f892
 _OPUS_KINDS = {4: 'absorbance', 5: 'reflectance', 12: 'reflectance'}   # transmittance counts as reflectance
 
-def _opus_pairs(blocks:list, kinds)->list: # the last stored first
-    "Spectra of these kinds with their parameters"
-    from brukeropus.file.block import pair_data_and_status_blocks
+def _opus_parsed(blocks:list, kinds)->list: # values and their parameters, mixed
+    "Blocks of these kinds that are sound"
     plain = [b for b in blocks if b.type[3] in kinds and b.type[4]==0 and b.type[5]==0]
     plain = [b for b in plain if b.is_data() or b.is_data_status() and _sound_parameters(b.bytes)]
     for b in plain:
         if b.data is None: b.parse()                                   # a second time it would lose its bytes
-    return pair_data_and_status_blocks([b for b in plain if b.data is not None])
+    return [b for b in plain if b.data is not None]
+
+# %% ../nbs/01c_instruments.ipynb #io000050
+_AXIS = ('npt', 'fxv', 'lxv', 'csf', 'dxu')
+
+def _equal_twins(parsed:list, paired:list)->list: # more pairs
+    "Blocks whose parameters could be either of some that say the same"
+    from brukeropus.file.block import is_data_status_type_match, is_data_status_val_match
+    taken = {id(b) for pair in paired for b in pair}
+    twins = []
+    for data in parsed:
+        if id(data) in taken or data.is_data_status(): continue
+        fit = [s for s in parsed if s.is_data_status() and id(s) not in taken and is_data_status_type_match(data, s)
+               and is_data_status_val_match(data, s)]
+        if len({tuple(s.data.get(k) for k in _AXIS) for s in fit})==1: twins.append((data, fit[0]))
+    return twins
+
+def _opus_pairs(blocks:list, kinds)->list: # the last stored first
+    "Spectra of these kinds with their parameters"
+    from brukeropus.file.block import pair_data_and_status_blocks
+    parsed = _opus_parsed(blocks, kinds)
+    pairs = pair_data_and_status_blocks(parsed)
+    return sorted(pairs+_equal_twins(parsed, pairs), key=lambda pair: -pair[0].start)
 
 # %% ../nbs/01c_instruments.ipynb #1ae021c4
 def _opus_spectrum(pair)->SimpleNamespace: # w and y as stored, kind
     "The values of a block along its wavenumbers"
     from brukeropus.file.data import Data
     data,status = pair
-    d = Data(data, status, key='a', vel=0)
+    d = Data(copy(data), copy(status), key='a', vel=0)                 # it takes the values out of its block
     return SimpleNamespace(w=d.wn, y=d.y, kind=_OPUS_KINDS.get(data.type[3], 'single channel'))
 
 # %% ../nbs/01c_instruments.ipynb #io000001
