@@ -24,7 +24,7 @@ from types import SimpleNamespace
 from scipy.interpolate import CubicSpline
 from soilspecdata.readers import read_spa
 from .library import MirzaiError, Progress, SpectralLibrary, concat, some
-from .loading import atomic, check_absorbance, open_library, reading, to_absorbance
+from .loading import atomic, check_absorbance, open_library, reading, table_kind, to_absorbance
 
 # %% ../nbs/01c_instruments.ipynb #53c12a3c
 MAX_BYTES = 64<<20   # of one instrument file
@@ -139,7 +139,7 @@ def _opus_spectrum(pair)->SimpleNamespace: # w and y as stored, kind
     from brukeropus.file.data import Data
     data,status = pair
     d = Data(copy(data), copy(status), key='a', vel=0)                 # it takes the values out of its block
-    return SimpleNamespace(w=d.wn, y=d.y, kind=_OPUS_KINDS.get(data.type[3], 'single channel'))
+    return SimpleNamespace(w=d.wn, y=d.y, start=data.start, kind=_OPUS_KINDS.get(data.type[3], 'single channel'))
 
 # %% ../nbs/01c_instruments.ipynb #io000001
 def _plain_ratio(blocks:list, w)->np.ndarray|None: # (p,) absorbance; None: the file has no single channels
@@ -535,13 +535,15 @@ def write_jcamp(path, # ends in .dx or .jdx
     with atomic(path) as tmp: tmp.write_text('\n'.join([*lines, '##END=', '']), encoding='utf-8')
 
 # %% ../nbs/01c_instruments.ipynb #11ec3397
-_TABLES = ('.csv', '.csv.gz', '.parquet')
+_TABLES = ('.csv', '.csv.gz', '.parquet', '.txt', '.txt.gz', '.tsv', '.tsv.gz', '.xlsx', '.dpt', '.dat', '.asc', '.prn',
+           '.xy')
 
-def _format(path:Path, raw:bytes)->str|None: # 'OPUS', 'OMNIC' or 'JCAMP-DX'
+def _format(path:Path, raw:bytes)->str|None: # 'OPUS', 'OMNIC', 'JCAMP-DX' or 'two columns'
     "Which instrument wrote this"
     if raw[:4]==b'\n\n\xfe\xfe': return 'OPUS'
     if raw[:18]==b'Spectral Data File': return 'OMNIC'
-    if raw[:200].lstrip(b'\xef\xbb\xbf \t\r\n').startswith((b'##', b'$$')): return 'JCAMP-DX' 
+    if raw[:200].lstrip(b'\xef\xbb\xbf \t\r\n').startswith((b'##', b'$$')): return 'JCAMP-DX'
+    if path.name.lower().endswith(_TABLES) and table_kind(path)=='pair': return 'two columns'
 
 # %% ../nbs/01c_instruments.ipynb #738e46ed
 _SIGNS = [(b'PEPE', 'a PerkinElmer file'), (b'PE IR ', 'a PerkinElmer spectrum (.sp)'),
@@ -571,8 +573,13 @@ def what_it_is(path, # a file
     return _ENDINGS.get(ending, 'of a kind unknown here')
 
 # %% ../nbs/01c_instruments.ipynb #io000032
-_PARTS = {'OPUS': lambda path, raw: [('', raw)], 'OMNIC': _omnic_parts, 'JCAMP-DX': _jcamp_parts}
-_READERS = {'OPUS': _read_opus, 'OMNIC': _read_omnic, 'JCAMP-DX': _read_jcamp}
+def _read_pair(path:Path, file, unit)->tuple: # as the other readers
+    "One spectrum in two columns, as OPUS (.dpt) and OMNIC (.csv) export it"
+    return file.wavenumbers, next(file.blocks(1))[0], file.says or None
+
+_PARTS = {'OPUS': lambda path, raw: [('', raw)], 'OMNIC': _omnic_parts, 'JCAMP-DX': _jcamp_parts,
+          'two columns': lambda path, raw: [('', open_library(path))]}
+_READERS = {'OPUS': _read_opus, 'OMNIC': _read_omnic, 'JCAMP-DX': _read_jcamp, 'two columns': _read_pair}
 
 # %% ../nbs/01c_instruments.ipynb #io000036
 def _kind(path:Path)->str|None: # 'OPUS', 'OMNIC', 'JCAMP-DX'; None: a stranger, or cannot be read
@@ -682,7 +689,7 @@ def read_instrument(path, # a file of Bruker OPUS, Thermo OMNIC (.spa, .spg) or 
 # %% ../nbs/01c_instruments.ipynb #c5cdd4e4
 def _wanted(name:str)->bool:
     "Does the name look like a spectrum's or a table's?"
-    return bool(re.search(r'\.(\d+|spa|dx|jdx|jcm)$', name.lower())) or name.lower().endswith(_TABLES)
+    return bool(re.search(r'\.(\d+|spa|dx|jdx|jcm)$', name.lower())) or name.lower().endswith(_TABLES[:3])
 
 # %% ../nbs/01c_instruments.ipynb #463c8e87
 def _column_names(path:Path)->list: # as they stand in the file
@@ -701,10 +708,11 @@ def _holds_spectra(table:Path)->bool: # also where it cannot be told
 # %% ../nbs/01c_instruments.ipynb #421033c9
 def is_spectral(path:Path)->bool:
     "Do its name or its first bytes say that a file holds spectra?"
-    if path.name.lower().endswith(_TABLES): return _holds_spectra(path)
+    if path.name.lower().endswith(_TABLES[:3]): return _holds_spectra(path) or table_kind(path)!=''
     if _wanted(path.name): return True
     kind = _kind(path)
-    return kind in ('OPUS', 'OMNIC') or kind=='JCAMP-DX' and b'##TITLE' in path.read_bytes()[:200].upper()
+    if kind is None and path.name.lower().endswith(_TABLES): return table_kind(path)!=''
+    return kind in ('OPUS', 'OMNIC', 'two columns') or kind=='JCAMP-DX' and b'##TITLE' in path.read_bytes()[:200].upper()
 
 # %% ../nbs/01c_instruments.ipynb #57243ea3
 def _natural(path:Path)->tuple:
@@ -781,7 +789,8 @@ def sample_name(path, # a file
                       f'of your scans')
 
 # %% ../nbs/01c_instruments.ipynb #63f23ff9
-def _is_table(f:Path)->bool: return f.name.lower().endswith(_TABLES) or f.is_dir()    # a KSSL folder is one
+def _is_table(f:Path)->bool: # a KSSL folder is one; a file of one spectrum is none
+    return f.name.lower().endswith(_TABLES) and _kind(f) is None or f.is_dir()
 
 def _opus_numbered(f:Path)->bool: # also if it is so damaged that it could be anything
     "Does OPUS's number of the scan end its name?"
@@ -1241,7 +1250,7 @@ def spectra_chunks(path, # a table, a KSSL folder, an instrument file, or a fold
                   ): # SpectralLibrary parts, one after the other
     "Spectra part by part; a table as it is, files as `SpectraFiles` gives them"
     path,unit = Path(path),None if unit=='absorbance' else unit
-    if path.name.lower().endswith(_TABLES) or any(path.glob('*.npy')) or not path.exists():
+    if path.name.lower().endswith(_TABLES) and _kind(path) is None or any(path.glob('*.npy')) or not path.exists():
         yield from open_library(path).chunks(unit or 'absorbance', rows)
         return
     files = SpectraFiles(path, unit)

@@ -88,8 +88,9 @@ def check_cover(have, # (p,) wavenumbers of the spectra, cm⁻¹, increasing
     gaps = [f'{a:g} to {b:g}' for a,b,gap in ((np.min(want), have[0], low),
                                               (have[-1], np.max(want), high)) if gap>EDGE]
     if gaps:
+        without = ' '.join([f'--from {have[0]:g}']*(low>EDGE)+[f'--to {have[-1]:g}']*(high>EDGE))
         raise MirzaiError(f'{name}: spectra do not cover {" and ".join(gaps)} cm-1, which the model needs: '
-                          f'measure that range or train a model without it')
+                          f'measure that range or train a model without it (mirzai train {without})')
     inside = (have>=np.min(want)-EDGE)&(have<=np.max(want)+EDGE)
     hole = np.max(np.diff(have[inside]), initial=0)
     if hole>50:
