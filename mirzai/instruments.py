@@ -628,8 +628,8 @@ def _parts(path:Path)->tuple: # kind, (title, part) of each spectrum
     raw = _bytes(path)
     kind = _format(path, raw)
     if not kind:
-        raise MirzaiError(f'{path}: is {what_it_is(path, raw)}, not OPUS, OMNIC or JCAMP-DX, judging by its '
-                          f'first bytes: export one of these, or a table (CSV, Parquet)')
+        raise MirzaiError(f'{path}: is {what_it_is(path, raw)}, not OPUS, OMNIC or JCAMP-DX: export JCAMP-DX '
+                          f'(.dx) or a table (CSV) from the program that made it')
     with _damaged(path, kind), reading(path, kind): return kind, _PARTS[kind](path, raw)
 
 def _spectrum(path, kind:str, part, unit, file, id)->SpectralLibrary:
