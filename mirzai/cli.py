@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LEAST_SAMPLES', 'DOUBTFUL', 'REPORT', 'METHOD_NAMES', 'KNOWN', 'BY_SIZE', 'FIRST_STEPS', 'run', 'data', 'train',
-           'predict', 'validate', 'card', 'evaluate', 'explain', 'pretrain', 'paper', 'parser', 'main']
+           'predict', 'validate', 'card', 'doctor', 'evaluate', 'explain', 'pretrain', 'paper', 'parser', 'main']
 
 # %% ../nbs/15_cli.ipynb #84390c39
 import argparse, os, sys, warnings
@@ -687,6 +687,20 @@ def card(a):
     print(f'open {a.out}')
     return dict(out=a.out, model=identity, unknown=unknown, validated=p.validated)
 
+# %% ../nbs/15_cli.ipynb #doc00003
+def doctor(a):
+    "what is in files: which spectra would be read and why, what is missing, what to do next"
+    from mirzai.core import MirzaiError
+    from mirzai.doctor import examine_all, in_lines
+    found = examine_all(a.files, a.unit)
+    for f in found: print('\n'.join(in_lines(f)))
+    answer = dict(files=found)
+    bad = [f for f in found if not f['readable']]
+    if not bad: return answer
+    error = MirzaiError(f'{len(bad)} of {len(found)} files cannot be used; the first: {bad[0]["file"]}: {bad[0]["next"]}')
+    error.answer = answer
+    raise error
+
 # %% ../nbs/15_cli.ipynb #5e462cdf
 def evaluate(a):
     "score models by repeated splits, learning curves or cross-validation; goes on where it stopped"
@@ -1149,6 +1163,11 @@ def _commands(add):
     c = add(card); c.add_argument('model', help='folder written by mirzai train or run')
     c.add_argument('--out', default='card.html', help='(default: card.html)'); _forced(c)
 
+    c = add(doctor)
+    c.add_argument('files', nargs='+', help='instrument files, tables of spectra, folders of them')
+    c.add_argument('--unit', choices=('absorbance', 'reflectance', 'percent'),
+                   help='what the spectral values are (default: what each file says)')
+
     c = add(evaluate); _library_argument(c, 'library', nargs='?', default='sample'); _common(c); _values(c); _range(c)
     _grid(c, 'plsr-paper', 'cnn-paper'); _protocol(c)
 
@@ -1277,6 +1296,7 @@ def _guarded(a, # arguments of a sub-command, the function among them
         with redirect_stdout(StringIO()) if a.json else nullcontext(): answer = a.func(a)
     except (Exception, KeyboardInterrupt) as e:
         if os.environ.get('MIRZAI_DEBUG') and not isinstance(e, KeyboardInterrupt): raise
+        answer = getattr(e, 'answer', None)                           # what was found before it failed
         error,code = _why(e, a.func.__name__)
     if error: print(f'mirzai: {error}', file=sys.stderr)
     if a.json: print(as_json(a.func.__name__, answer, notes, error))

@@ -48,6 +48,7 @@ EXAMPLES = {
                 'mirzai predict model scans/ --threshold rice --fields fields.csv --report fields.html'],
     'validate': ['mirzai validate model local.csv --kex-unit mg/kg'],
     'card': ['mirzai card model --out card.html'],
+    'doctor': ['mirzai doctor soil7.0', 'mirzai doctor scans/ --json'],
     'evaluate': ['mirzai evaluate sample --splits 5 --models plsr,gpr --out evaluation',
                  'mirzai evaluate library.csv --folds 10 --out evaluation'],
     'explain': ['mirzai explain model sample --out explained'],
