@@ -73,17 +73,24 @@ def _linear(model:PLSR):
 def _kernels(model:GPR):
     import torch
     from mirzai.backbone import alike
-    p,double = model.train_.shape[1], lambda a: torch.from_numpy(np.asarray(a, dtype=np.float64))
-    # the filters as matrices
-    M = [double(SavitzkyGolay(model.window_, k, k).fit_transform(np.eye(p))) for k in (1, 2)]
-    deeper = _deeper(model) if model.uses_backbone else lambda z: []
+    double = lambda a: torch.from_numpy(np.asarray(a, dtype=np.float64))
+    see = _compared(model)
     seen = [tuple(map(double, known)) for known in zip(model.views_, model.center_, model.spread_)]
     theta,alpha = double(model.theta_[:-1]), double(model.alpha_)
-    def f(z):
-        flat = z.double().flatten(1)
-        K = alike([*(flat@m for m in M), *deeper(z)], seen, theta)
-        return (K@alpha*model.sd_+model.mean_)[:, None]
-    return f
+    return lambda z: (alike(see(z), seen, theta)@alpha*model.sd_+model.mean_)[:, None]
+
+def _compared(model:GPR): # function of an (n, 1, p) tensor that gives the views its kernels compare
+    "The derivatives, as filters that PyTorch can differentiate, and what the backbone adds"
+    M = [_filter(model.window_, k, model.train_.shape[1]) for k in (1, 2)]
+    deeper = _deeper(model) if model.uses_backbone else lambda z: []
+    return lambda z: [*((m@z.double().flatten(1).T).T for m in M), *deeper(z)]
+
+def _filter(window, k, p): # (p, p) sparse: few points of a spectrum matter to each of its derivative
+    import torch
+    M = torch.from_numpy(SavitzkyGolay(window, k, k).fit_transform(np.eye(p)).T.copy())
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', 'Sparse')
+        return M.to_sparse_csr()
 
 def _deeper(model): # what the backbone adds
     from mirzai.backbone import load_backbone

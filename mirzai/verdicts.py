@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['SHARE', 'LEVEL', 'CONTROL_SOILS', 'CONTROL_LEAST', 'CONTROL_PROFILES', 'CONTROL', 'TESTS', 'MARK', 'important_bands',
            'claimed', 'elsewhere', 'replaced', 'moved', 'deletion', 'agreement', 'randomised', 'concentration',
-           'vanishes', 'is_driver', 'driver_rank', 'drivers_found', 'auroc', 'dealt_anew', 'two_halves',
-           'refits_cheaply', 'refits', 'movements', 'steadiness', 'control', 'verdicts', 'seen_by', 'faithfulness',
-           'in_doubt']
+           'vanishes', 'is_driver', 'driver_rank', 'drivers_found', 'auroc', 'dealt_anew', 'two_halves', 'Refits',
+           'refits_cheaply', 'refits', 'movements', 'in_halves', 'steadiness', 'control', 'verdicts', 'seen_by',
+           'faithfulness', 'in_doubt']
 
 # %% ../nbs/11c_verdicts.ipynb #6761de7d
 import copy, numpy as np, pandas as pd
 from scipy.linalg import cho_factor, cho_solve
-from fastcore.basics import patch
+from fastcore.basics import patch, store_attr
 from scipy.ndimage import binary_closing
 from scipy.stats import false_discovery_control, rankdata
 from .library import MirzaiError, SpectralLibrary, Progress
@@ -21,7 +21,7 @@ from .plsr import PLSR, pls_path
 from .gpr import GPR, LAB_ERROR, apart, known_noise
 from .ensemble import Ensemble
 from .experiment import group_codes
-from .attribution import FEATURE, Attribution, attribute, differentiable, expected_gradients
+from .attribution import FEATURE, Attribution, _compared, attribute, differentiable, expected_gradients
 from .bands import assignment, name_bands
 
 # %% ../nbs/11c_verdicts.ipynb #b8d467bf
@@ -274,6 +274,12 @@ def two_halves(profiles, # (n,) numbers from 0
     first = np.isin(profiles, name[np.cumsum(size)-size/2<=len(profiles)/2])
     return np.flatnonzero(first), np.flatnonzero(~first)
 
+# %% ../nbs/11c_verdicts.ipynb #22015f73
+class Refits:
+    "Several models of one kind: `see` gives what they all look at, `tell` the predictions, a column a model"
+    def __init__(self, see, tell): store_attr()
+    def __call__(self, z): return self.tell(self.see(z))
+
 # %% ../nbs/11c_verdicts.ipynb #5305b578
 def _coefficients(model:PLSR, Z, t)->np.ndarray: # (q,) of preprocessed spectra (n, q)
     mean,sd = Z.mean(0), Z.std(0, ddof=1) if model.scale else np.ones(Z.shape[1])
@@ -291,7 +297,7 @@ def _refit_plsr(model:PLSR, lib, T):
         full[model.pipeline_[-1].keep_] = B
         B = SavitzkyGolay(11, 1, 1).fit_transform(np.eye(p))@full
     B = torch.from_numpy(B)
-    return lambda z: z.double().flatten(1)@B
+    return Refits(lambda z: z.double().flatten(1), lambda x: x@B)
 
 # %% ../nbs/11c_verdicts.ipynb #07b111c1
 def _weights(K, T, theta, noise)->np.ndarray: # (n, k) of the kernel's columns, one target after the other
@@ -304,13 +310,15 @@ def _weights(K, T, theta, noise)->np.ndarray: # (n, k) of the kernel's columns, 
     return np.stack(out, 1)
 
 def _refit_gpr(model:GPR, lib, T):
-    m = copy.copy(model)
+    import torch
+    from mirzai.backbone import alike
+    m,double = copy.copy(model), lambda a: torch.from_numpy(np.asarray(a, dtype=np.float64))
     m.views_ = m._look(lib.spectra, m.window_)
     noise = lambda t: model._known(t)*model.sd_**2
-    m.alpha_ = _weights(m._kernel(apart(m.views_)), T, m.theta_, noise)
-    m.train_,m.sd_,m.mean_ = lib.spectra, 1., 0.
-    f = differentiable(m)
-    return lambda z: f(z)[:, 0]
+    A = double(_weights(m._kernel(apart(m.views_)), T, m.theta_, noise))
+    known = [tuple(map(double, k)) for k in zip(m.views_, m.center_, m.spread_)]
+    theta = double(m.theta_[:-1])
+    return Refits(_compared(model), lambda V: alike(V, known, theta)@A)
 
 # %% ../nbs/11c_verdicts.ipynb #e32e7c48
 def _refit_kernel(model, lib, T):
@@ -328,7 +336,7 @@ def _refit_kernel(model, lib, T):
         K = alike(V, known, theta[:-1]).numpy()
     error = LAB_ERROR.get(model.target, 0.) if model.scale_ else 0.
     A = torch.from_numpy(_weights(K, T, theta.numpy(), lambda t: known_noise(t, error)))
-    return lambda z: alike(stages(pre.after_snv(z.float())), known, theta[:-1])@A
+    return Refits(lambda z: stages(pre.after_snv(z.float())), lambda V: alike(V, known, theta[:-1])@A)
 
 # %% ../nbs/11c_verdicts.ipynb #1a20591a
 def _refit_net(model, lib, T):
@@ -341,11 +349,12 @@ def _refit_net(model, lib, T):
         m = CNNRegressor(seed=k, target=model.target, log10=False, wavenumbers=lib.wavenumbers)
         m._recipe = lambda n: dict(recipe)
         nets.append(differentiable(m.fit(lib.spectra, t)))
-    return lambda z: torch.cat([f(z).double() for f in nets], 1)
+    return Refits(lambda z: z, lambda z: torch.cat([f(z).double() for f in nets], 1))
 
 def _refit_all(model:Ensemble, lib, T):
     members = [refits(m, lib, T) for m in model.models_]
-    return lambda z: sum(f(z).double() for f in members)/len(members)
+    see = lambda z: [f.see(z) for f in members]
+    return Refits(see, lambda seen: sum(f.tell(s) for f,s in zip(members, seen))/len(members))
 
 # %% ../nbs/11c_verdicts.ipynb #9c833c68
 def _has_kernel(model): return hasattr(model, 'net_') and hasattr(model.net_.nets[0], 'kernel')
@@ -360,48 +369,50 @@ def refits(model, # fitted
            lib:SpectralLibrary, # (n) soils on the model's grid
            T, # (n, k) targets on the model's scale
            through:str='snv' # as in `attribute`
-          ): # function of an (m, 1, p) tensor that gives (m, k), each up to a constant
+          )->Refits: # (m, 1, p) tensors to (m, k), each up to a constant
     "Models with the same hyperparameters, learnt from other soils and from several targets"
     ways = {Ensemble: _refit_all, PLSR: _refit_plsr, GPR: _refit_gpr}
     known = [way for kind,way in ways.items() if isinstance(model, kind)]
     way = known[0] if known else _refit_kernel if _has_kernel(model) else _refit_net
     f = way(model, lib, T)
     if through=='snv': return f
-    centred = lambda x: x-x.mean(-1, keepdim=True)
-    return lambda x: f(centred(x)/(x.std(-1, keepdim=True, correction=0)+1e-10))
+    snv = lambda x: (x-x.mean(-1, keepdim=True))/(x.std(-1, keepdim=True, correction=0)+1e-10)
+    return Refits(lambda x: f.see(snv(x)), f.tell)
 
 # %% ../nbs/11c_verdicts.ipynb #e290199b
-def _run(f, z, chunk=256):
-    import torch
-    with torch.no_grad():
-        return np.concatenate([f(torch.from_numpy(z[k:k+chunk])[:, None]).double().numpy()
-                               for k in range(0, len(z), chunk)])
-
-def movements(f, # function of an (m, 1, p) tensor that gives (m, k)
+def movements(models:list, # `Refits` that see alike
               z, # (m, p) float32 spectra
               base, # (p,) mean baseline
               spans:list # first point and one past the last of each band
-             )->np.ndarray: # (bands, m, k) signed, on the model's scale
+             )->np.ndarray: # (bands, models, m, k) signed, on the model's scale
     "How each prediction of each model moves when a band is replaced"
-    usual = _run(f, z)
-    return np.stack([_run(f, replaced(z, base, i, j))-usual for i,j in spans])
+    import torch
+    def told(spectra):
+        seen = models[0].see(torch.from_numpy(spectra)[:, None])
+        return np.stack([m.tell(seen).numpy() for m in models])
+    with torch.no_grad():
+        usual = told(z)
+        return np.stack([told(replaced(z, base, i, j))-usual for i,j in spans])
 
-# %% ../nbs/11c_verdicts.ipynb #26b4b436
-def steadiness(model, # fitted
-               lib:SpectralLibrary, T, # as in `refits`
-               z, base, spans, # as in `movements`
-               halvings:int=5, # of the soils
-               profiles=None, # (n,) numbers from 0; default: each soil its own
-               through:str='snv', seed:int=0
+# %% ../nbs/11c_verdicts.ipynb #3c3114b5
+def in_halves(model, # fitted
+              lib:SpectralLibrary, T, # as in `refits`
+              halvings:int=5, # of the soils
+              profiles=None, # (n,) numbers from 0; default: each soil its own
+              through:str='snv', seed:int=0 # as in `attribute`
+             )->list: # of two `Refits` each
+    "Models of one half of the soils and of the other, for each halving"
+    rng = np.random.default_rng(seed)
+    profiles = np.arange(len(lib)) if profiles is None else profiles
+    halves = [two_halves(profiles, rng) for _ in range(halvings)]
+    return [[refits(model, lib[rows], T[rows], through) for rows in pair] for pair in halves]
+
+def steadiness(pairs:list, # from `in_halves`
+               z, base, spans # as in `movements`
               )->np.ndarray: # (bands, k) squared units of the model's scale
     "Mean product of the movements of models of disjoint halves of the soils"
-    rng,out = np.random.default_rng(seed), 0
-    profiles = np.arange(len(lib)) if profiles is None else profiles
-    for _ in range(halvings):
-        one,other = (movements(refits(model, lib[rows], T[rows], through), z, base, spans)
-                     for rows in two_halves(profiles, rng))
-        out = out+(one*other).mean(1)/halvings
-    return out
+    d = movements([m for pair in pairs for m in pair], z, base, spans)
+    return (d[:, ::2]*d[:, 1::2]).mean((1, 2))
 
 # %% ../nbs/11c_verdicts.ipynb #728ea3df
 def _pictured(model, f, z, b, k, w)->Attribution: # of the k-th of several refits
@@ -411,7 +422,8 @@ def _pictured(model, f, z, b, k, w)->Attribution: # of the k-th of several refit
         slope, = torch.autograd.grad(f(x)[0, k], x)
         values = (z-b.mean(0))*slope.numpy().ravel()
     else: values = expected_gradients(lambda x: f(x)[:, [k]], z[:20], b[:20], quiet=True, steps=1)
-    return Attribution(values, z[:len(values)], w, _run(f, z[:len(values)])[:, k], 0., 'refitted')
+    with torch.no_grad(): told = f(torch.from_numpy(z[:len(values)])[:, None])[:, k].numpy()
+    return Attribution(values, z[:len(values)], w, told, 0., 'refitted')
 
 # %% ../nbs/11c_verdicts.ipynb #98a565f8
 def _usual(S, null)->np.ndarray: # (bands,) root mean square over these models of nothing
@@ -455,11 +467,17 @@ def _dealt(model, lib, permutations, seed)->np.ndarray: # (n, 1+permutations)
     t,rng = model._to_scale(lib.floored(model.target)), np.random.default_rng(seed)
     return np.stack([t, *(t[dealt_anew(_profiles(lib), rng)] for _ in range(permutations))], 1)
 
-def _bands_of_nothing(model, soils, T, z, b, most, through)->list: # spans of each model of nothing
+def _bands_of_nothing(model, f, z, b, n, most)->list: # spans of each model of nothing
     "What models of nothing call important"
-    f,w = refits(model, soils, T, through), model.wavenumbers_
-    pictures = [_pictured(model, f, z, b, k, w) for k in range(T.shape[1])]
+    w = model.wavenumbers_
+    pictures = [_pictured(model, f, z, b, k, w) for k in range(n)]
     return [[_span(w, x) for x in important_bands(a, most).itertuples()] for a in pictures]
+
+def _whole(model, soils, T, pairs, through): # as `refits`
+    "Models of all the soils; where that is dear, the mean of those of the two halves"
+    if refits_cheaply(model): return refits(model, soils, T[:, 1:], through)
+    one,other = pairs[0]
+    return lambda z: (one(z)+other(z))[:, 1:]/2    # each up to a constant
 
 # %% ../nbs/11c_verdicts.ipynb #7bbf0338
 def control(model, # fitted
@@ -476,12 +494,13 @@ def control(model, # fitted
     soils,cheap,w = _soils_of_control(model, training, seed), refits_cheaply(model), model.wavenumbers_
     if soils is None or not len(bands): return pd.DataFrame(np.nan, range(len(bands)), CONTROL)
     T = _dealt(model, soils, permutations or (19 if cheap else 3), seed)
+    pairs = in_halves(model, soils, T, halvings or (5 if cheap else 1), _profiles(soils), through, seed)
     z,b = seen_by(model, library, soils, through, seed)
-    own = [_span(w, x) for x in bands.itertuples()]
-    null = _bands_of_nothing(model, soils, T[:, 1:], z, b, most, through) if chosen else [own]*(T.shape[1]-1)
+    own,n = [_span(w, x) for x in bands.itertuples()], T.shape[1]-1
+    null = [own]*n
+    if chosen: null = _bands_of_nothing(model, _whole(model, soils, T, pairs, through), z, b, n, most)
     every = sorted({s for spans in (own, *null) for s in spans})
-    S = steadiness(model, soils, T, z, b.mean(0), every, halvings or (5 if cheap else 1), _profiles(soils), through, seed)
-    place = {s: i for i,s in enumerate(every)}
+    S,place = steadiness(pairs, z, b.mean(0), every), {s: i for i,s in enumerate(every)}
     rows = lambda spans: [place[s] for s in spans]
     return _against(S, rows(own), list(map(rows, null)))
 
