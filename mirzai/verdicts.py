@@ -342,12 +342,11 @@ def _refit_kernel(model, lib, T):
 def _refit_net(model, lib, T):
     "Networks trained from nothing, a training a target"
     import torch
-    from mirzai.learner import CNNRegressor, recipe_for
-    recipe = getattr(model, 'recipe_', None) or recipe_for(len(lib), nets=len(model.net_.nets))
+    from mirzai.learner import CNNRegressor
     nets = []
     for k,t in enumerate(T.T):
         m = CNNRegressor(seed=k, target=model.target, log10=False, wavenumbers=lib.wavenumbers)
-        m._recipe = lambda n: dict(recipe)
+        m._recipe = lambda n: dict(model.recipe_)
         nets.append(differentiable(m.fit(lib.spectra, t)))
     return Refits(lambda z: z, lambda z: torch.cat([f(z).double() for f in nets], 1))
 
@@ -357,6 +356,14 @@ def _refit_all(model:Ensemble, lib, T):
     return Refits(see, lambda seen: sum(f.tell(s) for f,s in zip(members, seen))/len(members))
 
 # %% ../nbs/11c_verdicts.ipynb #9c833c68
+def _with_recipe(model, n): # training samples; a network from a folder does not know how it was trained
+    if not hasattr(model, 'net_') or hasattr(model, 'recipe_'): return model
+    from mirzai.learner import RECIPES, recipe_for
+    m = copy.copy(model)
+    fine = hasattr(m.net_.pre, 'have')
+    m.recipe_ = RECIPES['fine-tune'] if fine else recipe_for(n, nets=len(m.net_.nets))
+    return m
+
 def _has_kernel(model): return hasattr(model, 'net_') and hasattr(model.net_.nets[0], 'kernel')
 
 def refits_cheaply(model # fitted
@@ -447,7 +454,7 @@ CONTROL_SOILS,CONTROL_LEAST,CONTROL_PROFILES = 1000,40,10   # soils at most (but
 
 def _soils_of_control(model, lib:SpectralLibrary, seed)->SpectralLibrary: # None: too few
     "Soils with a measured value that the model may learn from, on its grid"
-    if lib is None or model.target not in lib.properties: return None
+    if model.target not in lib.properties: return None
     y = lib.floored(model.target)
     lib = lib[np.flatnonzero(np.isfinite(y)&((y>0)|(not model.scale_)))]
     if len(lib)<CONTROL_LEAST: return None
@@ -457,6 +464,12 @@ def _soils_of_control(model, lib:SpectralLibrary, seed)->SpectralLibrary: # None
         lib = lib[np.sort(rows)]
     enough = len(lib)>=CONTROL_LEAST and _profiles(lib).max()+1>=CONTROL_PROFILES
     return lib if enough else None
+
+def _kept(model, baselines): # a Gaussian process keeps the soils it learnt from
+    "The soils that a model learnt from, where they are at hand"
+    if model.target in baselines.properties or not isinstance(model, GPR): return baselines
+    y = pd.DataFrame({model.target: model._from_scale(model.target_)})
+    return SpectralLibrary(model.train_, model.wavenumbers_, y)
 
 def _profiles(lib)->np.ndarray: # (n,) numbers from 0; without that column each soil is its own
     return group_codes(lib.properties.profile if 'profile' in lib.properties else [None]*len(lib))
@@ -493,6 +506,7 @@ def control(model, # fitted
     "Are bands steadier between halves of the soils than those of models that learnt nothing?"
     soils,cheap,w = _soils_of_control(model, training, seed), refits_cheaply(model), model.wavenumbers_
     if soils is None or not len(bands): return pd.DataFrame(np.nan, range(len(bands)), CONTROL)
+    model = _with_recipe(model, len(soils))
     T = _dealt(model, soils, permutations or (19 if cheap else 3), seed)
     pairs = in_halves(model, soils, T, halvings or (5 if cheap else 1), _profiles(soils), through, seed)
     z,b = seen_by(model, library, soils, through, seed)
@@ -548,11 +562,11 @@ def verdicts(model, # fitted; a list of models: the first is in question, the ot
         shuffled = []
         for s in range(random): shuffled.append(explain(randomised(models[0], seed+s))); progress.step()
     out['randomised_p'] = vanishes(own, shuffled, out).p
-    out[CONTROL] = np.nan
-    if permutations or (permutations is None and refits_cheaply(models[0])):
-        found = control(models[0], few, baselines if training is None else training, out, bands is None,
-                        permutations, through=through, seed=seed)
-        out[CONTROL] = found.to_numpy()
+    soils = _kept(models[0], baselines) if training is None else training
+    asked = permutations is None and refits_cheaply(models[0]) or permutations
+    found = control(models[0], few, soils if asked else few[:0], out, bands is None, permutations, through=through,
+                    seed=seed)
+    out[CONTROL] = found.to_numpy()
     out['driver_rank'] = np.nan if drivers is None else driver_rank(out, drivers, w)
     return _judged(out)
 
