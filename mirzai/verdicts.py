@@ -11,6 +11,7 @@ __all__ = ['SHARE', 'LEVEL', 'CONTROL_SOILS', 'CONTROL_LEAST', 'CONTROL_PROFILES
 
 # %% ../nbs/11c_verdicts.ipynb #6761de7d
 import copy, numpy as np, pandas as pd
+from functools import partial
 from scipy.linalg import cho_factor, cho_solve
 from fastcore.basics import patch, store_attr
 from scipy.ndimage import binary_closing
@@ -551,12 +552,13 @@ def verdicts(model, # fitted; a list of models: the first is in question, the ot
     rows = np.random.default_rng(seed).permutation(len(library))[:n_test]
     every,few,w = important_bands(a), library[rows], a.wavenumbers
     out = every[:most].copy() if bands is None else claimed(a, bands)
-    explain = lambda m: attribute(m, few, baselines, seed=seed, through=through, quiet=True, steps=1)
+    explain = partial(attribute, library=few, baselines=baselines, n_baselines=100 if isinstance(models[0], PLSR) else 25,
+                      seed=seed, through=through, quiet=True, steps=1)
     f,(z,b) = differentiable(models[0], through), seen_by(models[0], few, baselines, through, seed)
     t = deletion(f, z, b.mean(0), w, out, every, quiet=quiet)
     out['deletion_p'] = false_discovery_control(t.p) if len(t) else []
     out[['sign_agreement', 'rank_agreement']] = np.nan
-    own,*others = map(explain, models)
+    own,*others = [explain(m) for m in models]
     if others: out[['sign_agreement', 'rank_agreement']] = agreement(own, others, out, every).to_numpy()
     with Progress('random models', random, quiet) as progress:
         shuffled = []
