@@ -110,7 +110,8 @@ def moved(f, # function of an (n, 1, p) tensor that gives (n, 1)
           base, # (p,) mean baseline
           i:int, j:int, # first point and one past the last
           jump:bool=False, # the baseline as it is, with a jump at its ends?
-          chunk:int=64 # spectra at a time
+          chunk:int=64, # spectra at a time
+          usual=None # (n,) predictions of the spectra as they are, where they are known
          )->float: # mean size of the change, on the model's scale
     "How far predictions move when a band is replaced"
     import torch
@@ -119,7 +120,7 @@ def moved(f, # function of an (n, 1, p) tensor that gives (n, 1)
                                         for k in range(0, len(s), chunk)])
         new = replaced(z, base, i, j)
         if jump: new[:, i:j] = base[i:j]
-        return float(np.abs(run(new)-run(z)).mean())
+        return float(np.abs(run(new)-(run(z) if usual is None else usual)).mean())
 
 # %% ../nbs/11c_verdicts.ipynb #26de0ad7
 def deletion(f, # function of an (n, 1, p) tensor that gives (n, 1)
@@ -131,13 +132,15 @@ def deletion(f, # function of an (n, 1, p) tensor that gives (n, 1)
              quiet:bool=True # no progress
             )->pd.DataFrame: # columns: moved, usual (median elsewhere), p
     "Replace each band, and every other place as wide"
+    from mirzai.network import in_batches
     rows,null = [],{}
+    usual = in_batches(f, z)[:, 0]
     with Progress('deletion', len(bands), quiet) as progress:
         for b in bands.itertuples():
             i,j = _span(w, b)
             n = j-i
-            if n not in null: null[n] = [moved(f, z, base, k, k+n) for k in elsewhere(w, every, n, places)]
-            here,other = moved(f, z, base, i, j), np.array(null[n])
+            if n not in null: null[n] = [moved(f, z, base, k, k+n, usual=usual) for k in elsewhere(w, every, n, places)]
+            here,other = moved(f, z, base, i, j, usual=usual), np.array(null[n])
             rows.append((here, np.median(other), (1+(other>=here).sum())/(1+len(other)))); progress.step()
     return pd.DataFrame(rows, columns=['moved', 'usual', 'p'])
 
