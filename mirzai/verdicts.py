@@ -317,7 +317,7 @@ def _refit_gpr(model:GPR, lib, T):
     import torch
     from mirzai.backbone import alike
     m,double = copy.copy(model), lambda a: torch.from_numpy(np.asarray(a, dtype=np.float64))
-    m.views_ = m._look(lib.spectra, m.window_)
+    m.views_ = m._standardised(lib.spectra, m.window_)
     noise = lambda t: model._known(t)*model.sd_**2
     A = double(_weights(m._kernel(apart(m.views_)), T, m.theta_, noise))
     known = [tuple(map(double, k)) for k in zip(m.views_, m.center_, m.spread_)]
