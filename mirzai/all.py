@@ -1,4 +1,5 @@
 "Everything public, for notebooks: `from mirzai.all import *`"
+from mirzai.core import MirzaiError, some, Progress
 from mirzai.library import *
 from mirzai.units import *
 from mirzai.page import *

@@ -23,6 +23,7 @@ from joblib.parallel import get_active_backend
 from pathlib import Path
 from threadpoolctl import threadpool_limits
 from types import FunctionType, MethodType
+from .core import deaf_workers
 from .library import MirzaiError, SpectralLibrary, Progress, some
 from .loading import MANIFEST, atomic
 
@@ -424,7 +425,8 @@ DEATHS = {'TerminatedWorkerError', 'KilledWorker', 'FutureCancelledError', 'Canc
 def round(self:Sweep, source, which)->list: # tasks that were under way when a worker died
     "Run tasks until none is free"
     try:
-        stream = Parallel(batch_size=1, return_as='generator_unordered')(self.calls(source, which))
+        with deaf_workers():
+            stream = Parallel(batch_size=1, return_as='generator_unordered')(self.calls(source, which))
         for i,r in stream: self.finished(i, r)
     except Exception as e:
         if type(e).__name__ not in DEATHS: raise

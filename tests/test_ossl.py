@@ -148,7 +148,7 @@ def test_twenty_thousand_rows_over_a_line_that_breaks(sample, tmp_path):
     assert np.array_equal(lib.spectra, truth[rows%200])
     assert list(lib.ids)==[uid(i) for i in rows]
     p = lib.properties
-    assert list(p)==['kex', 'clay', 'source', 'order', 'depth', 'country', 'profile']
+    assert list(p)==['kex', 'clay', 'kex_method', 'source', 'order', 'depth', 'country', 'profile']
     assert np.array_equal(lib.y(), np.array([float(kex(i)) if kex(i) not in ('', 'NA') else np.nan for i in rows]), equal_nan=True)
     assert np.isnan(lib.y('clay')[rows==2]).all() and (lib.y('clay')[rows!=2]==rows[rows!=2]%60+.25).all()
     assert list(p.order)==[ORDER[i%len(ORDER)] for i in rows]
@@ -322,3 +322,28 @@ def test_orders(order):
 @pytest.mark.parametrize('name', ['', ' ', 'NA', None, np.nan, 3, ';', 'sand', 'Sandy', 'gravel', 'frigid', 'isofrigid', 'nonacid', 'land',
                                   'Rock outcrop', 'Haplic Luvisol', 'Ferralsols', 'sediment', 'not present', 'moist', 'alf', 'Argiudoll?unknown'])
 def test_no_order(name): assert soil_order(name)=='undefined'
+
+# --- what OSSL itself has wrong -----------------------------------------------------------------------------------
+
+def test_known_errors_of_ossl_are_corrected_and_said(sample, tmp_path):
+    "LUCAS's potassium is twice too high, Garrett's clay is sand; the others stay as they are, and every row says by which method"
+    import warnings
+    from mirzai.ossl import OSSL_CORRECTIONS, _NEEDED, _WELCOME
+    from mirzai.units import MG_K
+    rows = []
+    for i,code in enumerate(['LUCAS.WOODWELL.SSL', 'KSSL.SSL', 'GARRETT.SSL', 'LUCAS.WOODWELL.SSL', 'ICRAF.ISRIC']):
+        r = {c: f'v{i}' for c in _NEEDED}|{c: '' for c in _WELCOME}|{'dataset.code_ascii_txt': code}
+        r |= {KEX: '' if i==3 else f'{153/(195.49 if i==0 else MG_K):.6f}', 'clay.tot_usda.a334_w.pct': '40'}
+        rows.append(r|dict(zip(MIR, sample.spectra[i])))
+    pd.DataFrame(rows).to_csv(tmp_path/'o.csv.gz', index=False)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter('always'); c = ossl_parquet(tmp_path/'o.csv.gz', tmp_path/'o.parquet', ['kex', 'clay'], quiet=True)
+    p = read_library(tmp_path/'o.parquet').properties
+    assert np.allclose(p.kex.iloc[[0, 1, 2, 4]], 153/MG_K, rtol=1e-5) and np.isnan(p.kex.iloc[3])
+    assert list(p.clay.isna())==[False, False, True, False, False] and list(p.kex_method.isna())==[False, False, False, True, False]
+    assert set(p.kex_method.dropna())=={'acetate'} and list(p.source)[0]=='LUCAS.WOODWELL.SSL'
+    told = [str(s.message) for s in said]; assert len(told)==2 and told==c['corrected']
+    assert 'kex of 1 LUCAS' in told[0] and 'issues/6' in told[0] and 'clay of 1 GARRETT soils left out' in told[1]
+    ossl_parquet(tmp_path/'o.csv.gz', tmp_path/'raw.parquet', ['kex'], quiet=True, corrections=())
+    assert read_library(tmp_path/'raw.parquet').y()[0]==pytest.approx(153/195.49, abs=1e-5)
+    assert all(len(c)==4 for c in OSSL_CORRECTIONS)
