@@ -39,7 +39,7 @@ def test_kex_by_order_is_as_measured():
     kex = measured(kex_law(f, names), profile, np.random.default_rng(4))
     t = kex_quartiles(kex, names)
     off = (t.synthetic/t.measured-1).abs().max(axis=1)
-    assert len(t)==len(KEX_QUARTILES)==9 and off.max()<.1 and off.drop(['vertisols', 'andisols']).max()<.05, off
+    assert len(t)==len(KEX_QUARTILES)==9 and off.max()<.12 and off.drop(['vertisols', 'andisols']).max()<.05, off
     alone = kex_quartiles(measured(kex_law(f), profile, np.random.default_rng(4)), names)      # the composition alone is far off
     assert (alone.synthetic/alone.measured-1).abs().max(axis=1).median()>.4
     assert np.percentile(kex, [25, 50, 75])==pytest.approx([.15, .36, .74], rel=.03) and np.mean(kex<.12)==pytest.approx(.2, abs=.01)
