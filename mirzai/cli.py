@@ -280,7 +280,7 @@ def _synthetic(a):
         lib.truth.fractions.assign(log10_kex=lib.truth.log_kex).reset_index().to_parquet(tmp)
     with atomic(f'{stem}.drivers.csv') as tmp:
         lib.truth.drivers[['wavenumber', 'strength', 'derivative']].to_csv(tmp, index=False)
-    print(f'{out}: {len(lib)} SYNTHETIC spectra, no data about soils; noise ceiling R2 {ceiling(lib):.2f}; '
+    print(f'{out}: {len(lib)} SYNTHETIC spectra, no data about soils; the truth itself has R2 {ceiling(lib):.2f}; '
           f'truth in {stem}.truth.parquet, {stem}.drivers.csv')
     return _library_written(out, len(lib))
 
