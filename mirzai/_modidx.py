@@ -519,6 +519,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'mirzai.instruments._absorbance': ('instruments.html#_absorbance', 'mirzai/instruments.py'),
                                     'mirzai.instruments._begin_block': ('instruments.html#_begin_block', 'mirzai/instruments.py'),
                                     'mirzai.instruments._bytes': ('instruments.html#_bytes', 'mirzai/instruments.py'),
+                                    'mirzai.instruments._check_again': ('instruments.html#_check_again', 'mirzai/instruments.py'),
+                                    'mirzai.instruments._check_ends': ('instruments.html#_check_ends', 'mirzai/instruments.py'),
                                     'mirzai.instruments._check_first_value': ( 'instruments.html#_check_first_value',
                                                                                'mirzai/instruments.py'),
                                     'mirzai.instruments._check_group': ('instruments.html#_check_group', 'mirzai/instruments.py'),
