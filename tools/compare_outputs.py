@@ -34,6 +34,8 @@ MASKS = [
 ]
 CLOCK = re.compile(r'(?i)\b(?:seconds?|time|took|minutes?|wall|cpu|hours?|ms|speed|faster|per second|memory|peak|[kM]B)\b|(?:^|_)s(?:$|_)|\bµs\b|_ms$')
 
+PROGRESS = re.compile(r'█|^Epoch \d+/\d+ : \|')
+
 class _Tables(HTMLParser):
     "Rows of cells of all tables, and the text beside them; pictures and styles are left out"
     def __init__(self):
@@ -69,8 +71,8 @@ def html_texts(html): # text/html of an output
     page = _Tables(); page.feed(html)
     for rows in page.tables:
         head = rows[0] if rows else []
-        yield ' | '.join(head)
-        for row in rows[1:]: yield ' | '.join(without_clock(row, head))
+        yield ' '.join(head)
+        for row in rows[1:]: yield ' '.join(without_clock(row, head))
     yield ' '.join(''.join(page.text).split())
 
 def plain_texts(text): # stream or text/plain
@@ -79,6 +81,7 @@ def plain_texts(text): # stream or text/plain
     head, at = [], None
     for i,line in enumerate(lines):
         line = line.split('\r')[-1]
+        if PROGRESS.search(line): continue
         cells = re.split(r'\s{2,}', line.strip())
         if CLOCK.search(line) and not NUMBER.search(line) and len(cells)>1: head, at = cells, len(cells)
         elif at and len(cells) in (at, at+1): cells = cells[:len(cells)-at]+without_clock(['']+cells[-at:], ['']+head)[1:]
@@ -123,7 +126,7 @@ def source(cell): return cell['source'] if isinstance(cell['source'], str) else 
 def cell_differences(old, new): # two runs of a cell
     "A line for each difference"
     machine = '#| machine' in source(old)
-    a, b = ([t for t in (split(x) for x in texts(c)) if t[0] and t[0]!='|'] for c in (old, new))
+    a, b = ([t for t in (split(x) for x in texts(c)) if t[0]] for c in (old, new))
     if len(a)!=len(b): return [f'{len(a)} lines stand there, {len(b)} come out']
     found = []
     for (words, numbers), (words_, numbers_) in zip(a, b):
@@ -147,6 +150,8 @@ def run(path): # a notebook
     flags = get_config(path.parent).tst_flags
     nb = NBProcessor(path, rm_directives=False, process=True).nb
     shell = CaptureShell(path, mpl_format='png')
+    import pandas
+    pandas.options.display.max_columns = 20     # as in a browser, where outputs that are kept were made
     os.environ['IN_TEST'] = '1'
     os.chdir(path.parent)
     shell.run_all(nb, exc_stop=True, preproc=_skip_cell(nb, flags.split() if isinstance(flags, str) else flags))
