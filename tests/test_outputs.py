@@ -39,7 +39,7 @@ def table(**columns):
     return pd.DataFrame(columns, index=[f'row {i}' for i in range(len(next(iter(columns.values()))))])._repr_html_()
 
 @pytest.mark.parametrize('old,new', [
-    ('R2 0.640', 'R2 0.610'), ('12 of 40 flagged', '13 of 40 flagged'), ('r2    0.640\nrmse  0.210', 'r2    0.640\nrmse  0.250'), ('mirzai 0.10.0', 'mirzai 0.9.0'),
+    ('R2 0.640', 'R2 0.610'), ('12 of 40 flagged', '13 of 40 flagged'), ('r2    0.640\nrmse  0.210', 'r2    0.640\nrmse  0.250'), ('mirzai 0.11.0', 'mirzai 0.10.0'),
     ('0.640', '-0.640'), ('1e-3', '1e-4'), ('1,200 soils', '1,300 soils'), ('held', 'failed'), ('one line', 'one line\nand another'), ('a line', ''), ('(3, 4)', '(4, 3)'),
     ('[0.1, 0.2]', '[0.1, 0.3]'), ('0.5 cmol(+)/kg', '0.6 cmol(+)/kg'), ('1764 wavenumbers', '1701 wavenumbers'), ('nan', '0.1'), ('mape 62%', 'mape 135%')])
 def test_a_changed_result_is_noticed(old, new):
