@@ -118,11 +118,11 @@ _AXIS = ('npt', 'fxv', 'lxv', 'csf', 'dxu')
 def _equal_twins(parsed:list, paired:list)->list: # more pairs
     "Blocks whose parameters could be either of some that say the same"
     from brukeropus.file.block import is_data_status_type_match, is_data_status_val_match
-    taken = {id(b) for pair in paired for b in pair}
+    taken = {b.start for pair in paired for b in pair}
     twins = []
     for data in parsed:
-        if id(data) in taken or data.is_data_status(): continue
-        free = [s for s in parsed if s.is_data_status() and id(s) not in taken]
+        if data.start in taken or data.is_data_status(): continue
+        free = [s for s in parsed if s.is_data_status() and s.start not in taken]
         fit = [s for s in free if is_data_status_type_match(data, s) and is_data_status_val_match(data, s)]
         if len({tuple(s.data.get(k) for k in _AXIS) for s in fit})==1: twins.append((data, fit[0]))
     return twins
