@@ -173,8 +173,8 @@ def _choose_block(path, raw:bytes, blocks:list, spectra:list)->tuple: # the spec
         raise MirzaiError(f'{path}: its {what} differ by {apart:.2g} (limit {SPREAD_LIMIT:g}), as two '
                           f'soils do: keep one of them in OPUS and save the file again')
     worked = [s for s in spectra if not _is_plain(s, _plain_ratio(blocks, s.w))] or spectra
-    gases = b'Atmospheric Compensation' in raw and len(worked)<len(spectra)
-    how = 'after atmospheric compensation' if gases else 'stored last'
+    how = 'stored last' if len(worked)==len(spectra) else 'worked on after the measurement'
+    if b'Atmospheric Compensation' in raw and len(worked)<len(spectra): how = 'after atmospheric compensation'
     return worked[0], f'of {what} the one {how}' 
 
 # %% ../nbs/01c_instruments.ipynb #io000004
