@@ -118,11 +118,11 @@ _AXIS = ('npt', 'fxv', 'lxv', 'csf', 'dxu')
 def _equal_twins(parsed:list, paired:list)->list: # more pairs
     "Blocks whose parameters could be either of some that say the same"
     from brukeropus.file.block import is_data_status_type_match, is_data_status_val_match
-    taken = {id(b) for pair in paired for b in pair}
+    taken = {b.start for pair in paired for b in pair}
     twins = []
     for data in parsed:
-        if id(data) in taken or data.is_data_status(): continue
-        free = [s for s in parsed if s.is_data_status() and id(s) not in taken]
+        if data.start in taken or data.is_data_status(): continue
+        free = [s for s in parsed if s.is_data_status() and s.start not in taken]
         fit = [s for s in free if is_data_status_type_match(data, s) and is_data_status_val_match(data, s)]
         if len({tuple(s.data.get(k) for k in _AXIS) for s in fit})==1: twins.append((data, fit[0]))
     return twins
@@ -173,8 +173,8 @@ def _choose_block(path, raw:bytes, blocks:list, spectra:list)->tuple: # the spec
         raise MirzaiError(f'{path}: its {what} differ by {apart:.2g} (limit {SPREAD_LIMIT:g}), as two '
                           f'soils do: keep one of them in OPUS and save the file again')
     worked = [s for s in spectra if not _is_plain(s, _plain_ratio(blocks, s.w))] or spectra
-    gases = b'Atmospheric Compensation' in raw and len(worked)<len(spectra)
-    how = 'after atmospheric compensation' if gases else 'stored last'
+    how = 'stored last' if len(worked)==len(spectra) else 'worked on after the measurement'
+    if b'Atmospheric Compensation' in raw and len(worked)<len(spectra): how = 'after atmospheric compensation'
     return worked[0], f'of {what} the one {how}' 
 
 # %% ../nbs/01c_instruments.ipynb #io000004
