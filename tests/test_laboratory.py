@@ -164,13 +164,13 @@ def test_card(validated, mirzai, tmp_path):
     (tmp_path/'card.html').write_text('mine')
     assert mirzai('card', validated, '--out', tmp_path/'card.html')[0]==2 and (tmp_path/'card.html').read_text()=='mine'
 
-@pytest.mark.parametrize('layout', [1, 2, 3, 99])
+@pytest.mark.parametrize('layout', [1, 2, 3, 4, 99])
 def test_other_layouts_are_refused_by_name(place, mirzai, tmp_path, layout):
     shutil.copytree(place/'model', tmp_path/'old')
     meta = json.loads((tmp_path/'old'/'model.json').read_text())
     (tmp_path/'old'/'model.json').write_text(json.dumps(meta|dict(schema=layout)))
     code,_,err = mirzai('predict', tmp_path/'old', place/'new.csv', '--out', tmp_path/'p.csv')
-    assert code==2 and f'layout {min(layout, 4)}' in err and (layout==99 or 'train it again' in err)
+    assert code==2 and f'layout {min(layout, 5)}' in err and (layout==99 or 'train it again' in err)
 
 def test_numbers_below_what_a_laboratory_can_tell_are_not_given(place, mirzai, tmp_path):
     assert mirzai('predict', place/'model', place/'new.csv', '--out', tmp_path/'p.csv')[0]==0
