@@ -17,7 +17,7 @@ from ..library import MirzaiError, SpectralLibrary, plot_style
 from ..loading import atomic, load_sample
 from ..experiment import Results, evaluate, labels, made_by
 from ..sweep import record_made, unrecorded
-from ..synthetic import is_synthetic, synthetic_library
+from ..synthetic import LAW, is_synthetic, synthetic_library
 from ..attribution import attribute
 
 # %% ../../nbs/paper/00_runs.ipynb #256fff1d
@@ -150,7 +150,7 @@ def _about(scale, libs, library):
     made_up = library is None or is_synthetic(library)
     name = (f'SYNTHETIC library, {scale["n"]:,} made-up soils' if library is None else
             f'{"SYNTHETIC: "*made_up}{library.name}, {len(library)} soils')
-    return dict(sample_n=len(libs['sample']), library=name, library_n=len(lib), synthetic=made_up,
+    return dict(sample_n=len(libs['sample']), library=name, library_n=len(lib), synthetic=made_up, law=LAW*made_up,
                 splits=scale['splits'], quick=bool(scale['settings']))
 
 # %% ../../nbs/paper/00_runs.ipynb #a72624f2
