@@ -15,7 +15,7 @@ from functools import partial
 from scipy.linalg import cho_factor, cho_solve
 from fastcore.basics import patch, store_attr
 from scipy.ndimage import binary_closing
-from scipy.stats import false_discovery_control, rankdata
+from scipy.stats import rankdata
 from .library import MirzaiError, SpectralLibrary, Progress
 from .transforms import SNV, SavitzkyGolay, to_grid
 from .plsr import PLSR, pls_path
@@ -451,7 +451,7 @@ def _against(S, own, of_nothing)->pd.DataFrame: # columns: steady, control_p; an
     t = pd.DataFrame(dict(steady=here, control_p=share(here, np.concatenate(null))))
     return t.assign(false_alarms=alarms.mean(), bands_of_nothing=len(alarms))
 
-LEVEL = .05   # share of the control's bands, most, that may do as well
+LEVEL = .05   # of each test: share, at most, of what a band is compared with that may do as well
 
 # %% ../nbs/11c_verdicts.ipynb #0855e504
 CONTROL_SOILS,CONTROL_LEAST,CONTROL_PROFILES = 1000,40,10   # soils at most (but for networks from nothing) and at least
@@ -559,7 +559,7 @@ def verdicts(model, # fitted; a list of models: the first is in question, the ot
                       seed=seed, through=through, quiet=True, steps=1)
     f,(z,b) = differentiable(models[0], through), seen_by(models[0], few, baselines, through, seed)
     t = deletion(f, z, b.mean(0), w, out, every, quiet=quiet)
-    out['deletion_p'] = false_discovery_control(t.p) if len(t) else []
+    out['deletion_p'] = t.p.to_numpy()
     out[['sign_agreement', 'rank_agreement']] = np.nan
     own,*others = [explain(m) for m in models]
     if others: out[['sign_agreement', 'rank_agreement']] = agreement(own, others, out, every).to_numpy()
@@ -589,9 +589,9 @@ def seen_by(model, # fitted
 def _judged(t:pd.DataFrame)->pd.DataFrame:
     "Numbers to marks, marks to a verdict"
     mark = lambda number, good: [MARK[None if np.isnan(n) else bool(g)] for n,g in zip(number, good)]
-    t['deletion'] = mark(t.deletion_p, t.deletion_p<=.05)
+    t['deletion'] = mark(t.deletion_p, t.deletion_p<=LEVEL)
     t['agreement'] = mark(t.sign_agreement, (t.sign_agreement>=.8)&(t.rank_agreement>=.8))
-    t['randomised'] = mark(t.randomised_p, t.randomised_p<=.05)
+    t['randomised'] = mark(t.randomised_p, t.randomised_p<=LEVEL)
     t['control'] = mark(t.control_p, t.control_p<=LEVEL)
     t['drivers'] = mark(t.driver_rank, t.driver_rank>=1-SHARE)
     t['verdict'] = [_verdict(list(r)) for r in t[TESTS].itertuples(index=False)]
