@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['SHARE', 'LEVEL', 'CONTROL_SOILS', 'CONTROL_LEAST', 'CONTROL_PROFILES', 'CONTROL', 'TESTS', 'MARK', 'important_bands',
            'claimed', 'elsewhere', 'replaced', 'moved', 'deletion', 'agreement', 'randomised', 'concentration',
-           'vanishes', 'is_driver', 'driver_rank', 'drivers_found', 'auroc', 'dealt_anew', 'two_halves', 'Refits',
-           'refits_cheaply', 'refits', 'movements', 'in_halves', 'steadiness', 'control', 'verdicts', 'seen_by',
+           'vanishes', 'is_driver', 'driver_rank', 'drivers_found', 'auroc', 'seen_by', 'dealt_anew', 'two_halves',
+           'Refits', 'refits_cheaply', 'refits', 'movements', 'in_halves', 'steadiness', 'control', 'verdicts',
            'faithfulness', 'in_doubt']
 
 # %% ../nbs/11c_verdicts.ipynb #6761de7d
@@ -17,8 +17,8 @@ from fastcore.basics import patch, store_attr
 from scipy.ndimage import binary_closing
 from scipy.stats import rankdata
 from .library import MirzaiError, SpectralLibrary, Progress
-from .transforms import SNV, SavitzkyGolay, to_grid
-from .plsr import PLSR, pls_path
+from .transforms import SNV, to_grid
+from .plsr import PLSR, derivative_matrix, pls_path
 from .gpr import GPR, LAB_ERROR, apart, known_noise
 from .ensemble import Ensemble
 from .experiment import group_codes
@@ -258,6 +258,16 @@ def auroc(importance, # (p,) any measure of importance
         if 0<true[r].sum()<len(r): drawn.append(score(r))
     return (float(score(np.arange(len(w)))), *map(float, np.percentile(drawn, [2.5, 97.5])))
 
+# %% ../nbs/11c_verdicts.ipynb #f2c5e120
+def seen_by(model, # fitted
+            library:SpectralLibrary, baselines:SpectralLibrary, # to explain, and to compare with
+            through='snv', seed=0 # as in `attribute`
+           )->list: # (n, p) spectra and (m, p) baselines
+    "What `attribute` explains: on the model's grid, after SNV or as measured"
+    rows = np.random.default_rng(seed).permutation(len(baselines))[:100]
+    return [SNV().fit_transform(s) if through=='snv' else s
+            for s in (to_grid(l, model.wavenumbers_).spectra for l in (library, baselines[rows]))]
+
 # %% ../nbs/11c_verdicts.ipynb #5c29498b
 def dealt_anew(profiles, # (n,) numbers from 0, as `group_codes` gives them
                rng # NumPy generator
@@ -299,7 +309,7 @@ def _refit_plsr(model:PLSR, lib, T):
         p = len(model.wavenumbers_)
         full = np.zeros((p, B.shape[1]))
         full[model.pipeline_[-1].keep_] = B
-        B = SavitzkyGolay(11, 1, 1).fit_transform(np.eye(p))@full
+        B = derivative_matrix(p)@full
     B = torch.from_numpy(B)
     return Refits(lambda z: z.double().flatten(1), lambda x: x@B)
 
@@ -574,16 +584,6 @@ def verdicts(model, # fitted; a list of models: the first is in question, the ot
     out[CONTROL] = found.to_numpy()
     out['driver_rank'] = np.nan if drivers is None else driver_rank(out, drivers, w)
     return _judged(out)
-
-# %% ../nbs/11c_verdicts.ipynb #f2c5e120
-def seen_by(model, # fitted
-            library:SpectralLibrary, baselines:SpectralLibrary, # to explain, and to compare with
-            through='snv', seed=0 # as in `attribute`
-           )->list: # (n, p) spectra and (m, p) baselines
-    "What `attribute` explains: on the model's grid, after SNV or as measured"
-    rows = np.random.default_rng(seed).permutation(len(baselines))[:100]
-    return [SNV().fit_transform(s) if through=='snv' else s
-            for s in (to_grid(l, model.wavenumbers_).spectra for l in (library, baselines[rows]))]
 
 # %% ../nbs/11c_verdicts.ipynb #7e4abbcb
 def _judged(t:pd.DataFrame)->pd.DataFrame:
