@@ -1117,6 +1117,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                              'mirzai.plsr._components': ('plsr.html#_components', 'mirzai/plsr.py'),
                              'mirzai.plsr._losses': ('plsr.html#_losses', 'mirzai/plsr.py'),
                              'mirzai.plsr.contents': ('plsr.html#contents', 'mirzai/plsr.py'),
+                             'mirzai.plsr.derivative_matrix': ('plsr.html#derivative_matrix', 'mirzai/plsr.py'),
                              'mirzai.plsr.pls_path': ('plsr.html#pls_path', 'mirzai/plsr.py'),
                              'mirzai.plsr.stop_rule': ('plsr.html#stop_rule', 'mirzai/plsr.py'),
                              'mirzai.plsr.varies': ('plsr.html#varies', 'mirzai/plsr.py')},

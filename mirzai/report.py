@@ -176,7 +176,7 @@ def verdict_text(bands:pd.DataFrame, n_models:int)->str:
 
 # %% ../nbs/14_report.ipynb #8c44a0ec
 TEST_WORDS = (
-    'deletion: replacing the band moves predictions more than replacing other places as wide (adjusted p at '
+    'deletion: replacing the band moves predictions more than replacing other places as wide (p at '
     'most .05). agreement: models of other seeds, each without a random fifth of the training samples, give '
     'it the same sign and rank it above four fifths of other places. randomised: it is more concentrated '
     'than in each of 19 models with random weights. control: models of the two halves of the soils agree on it more than '
