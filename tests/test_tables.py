@@ -108,6 +108,15 @@ def test_folder_with_tables_of_all_kinds(soils, table, tmp_path):
     files = SpectraFiles(tmp_path, wavenumbers=soils.wavenumbers); parts,_ = quietly(lambda: list(files.parts()))
     assert sum(map(len, parts))==12 and files.others.total()==4 and not files.refused
 
+@pytest.mark.parametrize('corner', ['cm-1', 'Wavenumber', ''])
+def test_samples_that_are_called_like_wavenumbers(soils, table, tmp_path, corner):
+    "Numbered from 2001, on their side: the first column is the axis, whatever stands over the others"
+    side = pd.concat([table.set_index('id').T]*3, axis=1).set_axis(range(2001, 2019), axis=1); side.index = [f'{float(v):.2f}' for v in side.index]
+    side.rename_axis(corner).to_csv(tmp_path/'t.csv')
+    lib,told = quietly(read_library, tmp_path/'t.csv'); assert lib.spectra.shape==(18, 1701) and list(lib.ids[:2])==['2001', '2002'] and len(told)==1
+    narrow = table.iloc[:, :150].set_index('id').rename_axis(''); narrow.to_csv(tmp_path/'n.csv')
+    assert read_library(tmp_path/'n.csv').spectra.shape==(6, 149)
+
 # --- what is refused ----------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize('name,how,words', [
