@@ -3,6 +3,7 @@ from mirzai.core import MirzaiError, some, Progress
 from mirzai.library import *
 from mirzai.units import *
 from mirzai.page import *
+from mirzai.tables import spectral_columns, wavenumber_of, workbook_table
 from mirzai.loading import *
 from mirzai.ossl import *
 from mirzai.instruments import *

@@ -43,6 +43,7 @@ def _scans(name, a):
     lib = lib.drop(lib.properties.trouble.str.startswith('absorbance missing'), 'absorbance missing')
     lib = lib.drop(lib.properties.trouble!='', 'scans that may be of several soils')
     lib.properties = lib.properties.drop(columns=['file', 'instrument', 'scans', 'spread', 'trouble'])
+    lib.dropped = {why: n for why,n in lib.dropped.items() if why.startswith(('absorbance', 'scans'))}   # of files: was said
     return lib
 
 # %% ../nbs/15_cli.ipynb #cl000001

@@ -163,6 +163,22 @@ def _look(head:list, path)->tuple: # layout; separator, decimal mark
         except MirzaiError as e: trouble = trouble or e
     raise trouble or MirzaiError(f'{path}: the table is empty: a header and at least one row are needed')
 
+# %% ../nbs/01_loading.ipynb #dda6355a
+_ID_NAMES = ('id', 'sampleid', 'sample', 'samplename', 'sampleno', 'smpid', 'labid', 'labno', 'name',
+             'idlayeruuidtxt',
+             # in the order in which they are believed; case and _-. do not matter
+             'indexlevel0', 'rownames', '')
+
+def _id_column(header:list, plain:pd.DataFrame)->int|None: # its position
+    "The column that names the samples: by its own name, else a first column of unique text"
+    names = {i: re.sub(r'[\s_.\-]', '', header[i]).lower() for i in plain}
+    at = next((i for n in _ID_NAMES for i in plain if names[i]==n), None)
+    if at is not None or not plain.shape[1]: return at
+    i = plain.columns[0]; first = plain[i]
+    text = pd.api.types.is_string_dtype(first) and pd.to_numeric(first, errors='coerce').isna().mean()>.5
+    known = SHORT_NAMES.keys()|SHORT_NAMES.values()
+    return i if text and first.is_unique and header[i].strip() not in known else None
+
 # %% ../nbs/01_loading.ipynb #813f13b7
 class _Survey:
     "All of a CSV but its spectra"
@@ -291,22 +307,6 @@ def _parquet_spectra(path:Path, names:list, rows:int):
     for group in range(f.num_row_groups):
         for X in _group_spectra(f, group, names):
             for at in range(0, len(X), rows): yield X[at:at+rows]
-
-# %% ../nbs/01_loading.ipynb #dda6355a
-_ID_NAMES = ('id', 'sampleid', 'sample', 'samplename', 'sampleno', 'smpid', 'labid', 'labno', 'name',
-             'idlayeruuidtxt',
-             # in the order in which they are believed; case and _-. do not matter
-             'indexlevel0', 'rownames', '')
-
-def _id_column(header:list, plain:pd.DataFrame)->int|None: # its position
-    "The column that names the samples: by its own name, else a first column of unique text"
-    names = {i: re.sub(r'[\s_.\-]', '', header[i]).lower() for i in plain}
-    at = next((i for n in _ID_NAMES for i in plain if names[i]==n), None)
-    if at is not None or not plain.shape[1]: return at
-    i = plain.columns[0]; first = plain[i]
-    text = pd.api.types.is_string_dtype(first) and pd.to_numeric(first, errors='coerce').isna().mean()>.5
-    known = SHORT_NAMES.keys()|SHORT_NAMES.values()
-    return i if text and first.is_unique and header[i].strip() not in known else None
 
 # %% ../nbs/01_loading.ipynb #8124a8c6
 def _properties(header:list, plain:pd.DataFrame, text:pd.DataFrame, name)->pd.DataFrame:
@@ -601,6 +601,7 @@ def _text_values(path)->pd.DataFrame:
     if len(text) and not text[id].iloc[0].strip():                          # no soil: a line of units
         units = {i: u for i,u in text.iloc[0].str.strip().items() if u}
         text = text.iloc[1:].reset_index(drop=True)
+    if not len(text): raise MirzaiError(f'{path}: the table is empty: at least one row is needed')
     return _with_units(_properties(header, _typed(text, decimal), text, path), header, units)
 
 # %% ../nbs/01_loading.ipynb #69299aae

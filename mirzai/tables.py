@@ -338,5 +338,7 @@ def find_layout(rows:list, # the first rows of a file, each a list of cells
     return down or out
 
 def _on_its_side(rows, layout)->bool:
-    "Do the numbers over the columns name samples, because the first column says it holds wavenumbers?"
-    return bool(re.search(r'wave|cm.?-1|cm\^|1/cm|nm', layout.header[0], re.I) and wavenumber_of(layout.header[0]) is None)
+    "Do the numbers over the columns name samples? The first column says so, or they span less than any spectrum"
+    first,over = layout.header[0].strip(), list(Axis(layout.header).waves.values())
+    says = re.search(r'wave|cm.?-1|cm\^|1/cm|nm', first, re.I) and wavenumber_of(first) is None
+    return bool(says) or not first and over[-1]-over[0]<400 and layout.start==0
