@@ -75,11 +75,12 @@ def work(lib, task):
                 fits=pd.DataFrame([dict(name=task['name'], seed=task['seed'], n=len(s.train), seconds=took, cpu=cpu, r2=final)]))
 
 def main(out, names, seeds, jobs):
+    from mirzai.experiment import made_by
     from mirzai.sweep import Store, sweep
     from mirzai.synthetic import synthetic_library
     lib = synthetic_library(20_000, 0).select('kex')
     tasks = [dict(name=n, seed=s, **TRIED[n]) for s in seeds for n in names]
-    store = Store(Path(out), dict(what='recipes', n=20_000))
+    store = Store(Path(out), made_by()|dict(what='recipes', n=20_000))
     sweep(lib, tasks, work, store, jobs, cost=lambda t: t['epochs'])
     tables = store.gather()
     print(tables['fits'].groupby('name')[['seconds', 'r2']].agg(['mean', 'std', 'count']).round(4).to_string())

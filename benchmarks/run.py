@@ -225,7 +225,7 @@ def plsr_rows(n, most, splits, counts, job='plsr_sweep', p=None):
     for s in range(splits):
         r = random_split(n, s); start = time.perf_counter(); model.fit_rows(lib, r.train, r.valid); took.append(time.perf_counter()-start)
     ours = took[0]+(splits-1)*float(np.median(took[1:]))
-    Z, t, _ = _prepared[lib][1:]; r = random_split(n, splits-1)
+    Z, t, _ = _prepared[lib][2:]; r = random_split(n, splits-1)
     plain, off = {}, 0.
     for k in counts:
         start = time.perf_counter(); sk = PLSRegression(k).fit(Z[r.train], t[r.train]); guess = sk.predict(Z[r.valid]); plain[k] = time.perf_counter()-start

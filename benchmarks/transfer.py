@@ -271,8 +271,9 @@ def main(part, out, jobs, repeats, names):
             if any(f'{w}: {k}' in of for w in WORLD_SEES): world(Path(out)/'worlds'/k.replace(' ', '-'), how)
         for k,(seed,*_) in SEEDS.items():
             if f'seeds: {k}' in of: world(Path(out)/'worlds'/f'seed-{seed}', dict(seed=seed), SEEN)
+    from mirzai.experiment import made_by
     for lib,tasks in jobs_of:
-        store = Store(Path(out)/part/lib.name.replace(' ', '-'), dict(what=f'transfer {part}'))
+        store = Store(Path(out)/part/lib.name.replace(' ', '-'), made_by()|dict(what=f'transfer {part}'))
         with warnings.catch_warnings(): warnings.simplefilter('ignore'); sweep(lib, tasks, fit, store, jobs, cost=lambda t: 5 if t['name'] in ('cnn', 'fine-tuned') or 'network' in t['name'] else 1)
         store.gather()
     folders = [Path(out)/part/lib.name.replace(' ', '-') for lib,_ in jobs_of]

@@ -15,7 +15,7 @@ from scipy.ndimage import uniform_filter1d
 from .library import MirzaiError, SpectralLibrary, Progress, spectrum_axes, panels
 from .transforms import SNV, SavitzkyGolay, to_grid
 from .plsr import PLSR
-from .gpr import GPR
+from .gpr import GPR, air_gap
 from .ensemble import Ensemble
 
 # %% ../nbs/11_attribution.ipynb #ec474ae5
@@ -73,17 +73,37 @@ def _linear(model:PLSR):
 def _kernels(model:GPR):
     import torch
     from mirzai.backbone import alike
-    p,double = model.train_.shape[1], lambda a: torch.from_numpy(np.asarray(a, dtype=np.float64))
-    # the filters as matrices
-    M = [double(SavitzkyGolay(model.window_, k, k).fit_transform(np.eye(p))) for k in (1, 2)]
-    deeper = _deeper(model) if model.uses_backbone else lambda z: []
+    double = lambda a: torch.from_numpy(np.asarray(a, dtype=np.float64))
+    see = _compared(model)
     seen = [tuple(map(double, known)) for known in zip(model.views_, model.center_, model.spread_)]
     theta,alpha = double(model.theta_[:-1]), double(model.alpha_)
-    def f(z):
-        flat = z.double().flatten(1)
-        K = alike([*(flat@m for m in M), *deeper(z)], seen, theta)
-        return (K@alpha*model.sd_+model.mean_)[:, None]
-    return f
+    return lambda z: (alike(see(z), seen, theta)@alpha*model.sd_+model.mean_)[:, None]
+
+def _compared(model:GPR): # function of an (n, 1, p) tensor that gives the views its kernels compare
+    "The derivatives, as filters that PyTorch can differentiate, and what the backbone adds"
+    M = [_filter(model.window_, k, model.n_features_in_) for k in (1, 2)]
+    deeper = _deeper(model) if model.uses_backbone else lambda z: []
+    shown = _without_air(model)
+    def see(z):
+        flat = shown(z.double().flatten(1))
+        return [*((m@flat.T).T for m in M), *deeper(z)]
+    return see
+
+def _filter(window, k, p): # (p, p) sparse: few points of a spectrum matter to each of its derivative
+    import torch
+    M = torch.from_numpy(SavitzkyGolay(window, k, k).fit_transform(np.eye(p)).T.copy())
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', 'Sparse')
+        return M.to_sparse_csr()
+
+def _without_air(model): # the line over carbon dioxide, and SNV again
+    from mirzai.backbone import line_over
+    if model.wavenumbers_ is None: return lambda z: z
+    gap = air_gap(model.wavenumbers_)
+    def shown(z):
+        z = line_over(z, gap)
+        return (z-z.mean(-1, keepdim=True))/(z.std(-1, keepdim=True, correction=0)+1e-10)
+    return shown
 
 def _deeper(model): # what the backbone adds
     from mirzai.backbone import load_backbone

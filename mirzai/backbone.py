@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['NEAR_EDGE', 'COARSEST', 'SEEN', 'BATCH', 'RATE', 'DECAY', 'SAW', 'NOT_SEEN', 'LAST', 'STAGES', 'FLAT', 'FEW',
-           'PENALTIES', 'neighbours_of', 'check_range', 'in_range', 'Look', 'pretrain', 'pretrain_scores',
+           'PENALTIES', 'neighbours_of', 'check_range', 'in_range', 'Look', 'line_over', 'pretrain', 'pretrain_scores',
            'save_backbone', 'Backbone', 'load_backbone', 'alike', 'KernelCNN', 'Scale', 'FineCNN', 'ridge_head']
 
 # %% ../nbs/07c_backbone.ipynb #bb000004
@@ -20,8 +20,8 @@ from scipy.linalg import cho_factor, cho_solve
 from sklearn.linear_model import RidgeCV
 from .library import MirzaiError, Progress
 from .worlds import ASKED, BLOCK, HIGHEST, LOWEST, WORLD_GRID, soils
-from .gpr import apart, rq, tune
-from .network import KexCNN, Preprocess, n_after
+from .gpr import air_gap, apart, rq, tune
+from .network import KexCNN, Preprocess, channelwise, fold, n_after
 from .fused import can_fuse, fused
 
 # %% ../nbs/07c_backbone.ipynb #bb000008
@@ -70,13 +70,26 @@ class Look(Preprocess):
         if wavenumbers is None: wavenumbers = WORLD_GRID
         check_range(wavenumbers)
         self.same = np.array_equal(wavenumbers, WORLD_GRID)
+        self.air = air_gap(wavenumbers)
         i,weights = neighbours_of(wavenumbers, WORLD_GRID)
         have = (WORLD_GRID>=wavenumbers[0]-NEAR_EDGE)&(WORLD_GRID<=wavenumbers[-1]+NEAR_EDGE)
+        have[air_gap(WORLD_GRID)[0]] = False
         for k,v in dict(points=i, weights=np.float32(weights), have=np.float32(have)[None, None]).items():
             self.register_buffer(k, torch.from_numpy(v))
 
     def on_grid(self, z): return z if self.same else (z[..., self.points]*self.weights).sum(-1)
-    def after_snv(self, z): return self.standard(self.on_grid(z), self.have)
+    def after_snv(self, z): return self.standard(self.on_grid(line_over(z, self.air)), self.have)
+
+# %% ../nbs/07c_backbone.ipynb #kb000001
+def line_over(z, # (..., p) tensor
+              gap:tuple # from `air_gap`
+             ): # (..., p)
+    "`over_air` for PyTorch"
+    inside,below,above,share = gap
+    if not len(inside): return z
+    share = torch.as_tensor(share, dtype=z.dtype, device=z.device)
+    line = z[..., [below]]*(1-share)+z[..., [above]]*share
+    return torch.cat([z[..., :inside[0]], line, z[..., inside[-1]+1:]], -1)
 
 # %% ../nbs/07c_backbone.ipynb #bb000012
 @patch
@@ -89,6 +102,12 @@ def standard(self:Look, x, # (n, 1, 1701)
     x = x/((x*x*have).sum(-1, keepdim=True)/n).sqrt().clamp_min(1e-10)
     sure = -F.max_pool1d(-have, len(self.sg), 1, self.h)
     return (self.derivative(x)-self.mean)/self.sd*sure
+
+# %% ../nbs/07c_backbone.ipynb #kb000002
+@patch
+def alone(self:Look, x:np.ndarray): # (p,) float32 absorbance of one spectrum; (1701,)
+    "What the backbone sees of one spectrum"
+    return self(torch.from_numpy(x)[None, None])[0, 0].contiguous()
 
 # %% ../nbs/07c_backbone.ipynb #bb000018
 SEEN,BATCH,RATE,DECAY = 800_000,128,8e-3,.01   # soils; soils a batch; largest learning rate; weight decay
@@ -233,12 +252,19 @@ def stages(self:KexCNN,
 @patch
 def read(self:Backbone,
          X, # (n, p) absorbance
-         wavenumbers # (p,) cm⁻¹, rising
+         wavenumbers, # (p,) cm⁻¹, rising
+         singly:bool=False # one spectrum at a time: the last digits do not depend on its neighbours
         )->list: # (n, 2560) and (n, 1536) float64
     "Features of spectra on any grid"
-    look,parts = self.look(wavenumbers), torch.from_numpy(np.asarray(X, dtype=np.float32))[:, None].split(256)
-    with torch.no_grad(): out = [self.net.stages(look(x)) for x in parts]
+    look,X = self.look(wavenumbers), torch.from_numpy(np.asarray(X, dtype=np.float32))[:, None]
+    with torch.no_grad(): out = self._one_by_one(look, X) if singly else [self.net.stages(look(x)) for x in X.split(256)]
     return [torch.cat(k).double().numpy() for k in zip(*out)]
+
+@patch
+def _one_by_one(self:Backbone, look, X)->list: # of the stages in `LAST`, for each spectrum
+    if not hasattr(self, 'folded'): self.folded = fold(self.net)
+    stages = [self.folded.stages_alone(look(x)[0, 0].contiguous()) for x in X.split(1)]
+    return [[channelwise(s[k-1]) for k in LAST] for s in stages]
 
 # %% ../nbs/07c_backbone.ipynb #bb000059
 def _squared(a, b): # (m, d) and (n, d) tensors; (m, n) squared distances
@@ -271,6 +297,10 @@ class KernelCNN(KexCNN):
     def forward(self, x, upto=None): # upto=-1: the fourth stage's channels, averaged, (m, 128)
         if upto is not None: return _averaged(self, x) if upto==-1 else super().forward(x, upto)
         return (self.kernel(self.stages(x, STAGES))@self.alpha[:, None]).float()
+
+    def alone(self, z): # one spectrum: what `forward` gives for it
+        stages = self.stages_alone(z)
+        return (self.kernel([channelwise(stages[k-1]) for k in STAGES])@self.alpha[:, None]).float()
 
     def _load_from_state_dict(self, *args): super()._load_from_state_dict(*args); self.seen = None
     def _apply(self, f, *args): # float(), to(device), ...: the features go along
@@ -319,7 +349,7 @@ def learn(self:KernelCNN,
     few = np.random.default_rng(0).permutation(len(t))[:FEW]
     known = np.broadcast_to(known, len(t))
     theta,_ = tune([d[np.ix_(few, few)] for d in D], t[few], known[few])
-    K = sum(rq(d, theta[3*i:3*i+3])[0] for i,d in enumerate(D))
+    K = sum(rq(d, theta[3*i:3*i+3]) for i,d in enumerate(D))
     K.flat[::len(t)+1] += np.exp(theta[-1])+known+1e-8
     for k,v in dict(theta=theta, alpha=cho_solve(cho_factor(K, lower=True), t)).items():
         getattr(self, k).copy_(torch.from_numpy(v))

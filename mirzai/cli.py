@@ -143,14 +143,16 @@ def _in_parallel(calls, # functions without arguments
     "Run independent pieces of work in as many processes as asked, one thread each"
     from joblib import Parallel, delayed, parallel_config
     from threadpoolctl import threadpool_limits
-    from mirzai.library import Progress
+    from mirzai.core import Progress, deaf_workers
     config = dict(backend='loky', inner_max_num_threads=1) if jobs!=1 else dict(backend='sequential')
+    threads = 1 if jobs==1 else None
     out = [None]*len(calls)
-    with Progress(label, len(calls)) as p, threadpool_limits(1 if jobs==1
-                                                             else None), parallel_config(n_jobs=jobs or -1,
-                                                                                         **config):
-        work = (delayed(_numbered)(i, *c) for i,c in enumerate(calls))
-        for i,r in Parallel(return_as='generator_unordered')(work): out[i] = r; p.step()
+    work = (delayed(_numbered)(i, *c) for i,c in enumerate(calls))
+    with Progress(label, len(calls)) as p, threadpool_limits(threads), parallel_config(n_jobs=jobs or -1, **config):
+        with deaf_workers(): results = Parallel(return_as='generator_unordered')(work)
+        for i,r in results:
+            out[i] = r
+            p.step()
     return out
 
 # %% ../nbs/15_cli.ipynb #cadec570
@@ -278,7 +280,7 @@ def _synthetic(a):
         lib.truth.fractions.assign(log10_kex=lib.truth.log_kex).reset_index().to_parquet(tmp)
     with atomic(f'{stem}.drivers.csv') as tmp:
         lib.truth.drivers[['wavenumber', 'strength', 'derivative']].to_csv(tmp, index=False)
-    print(f'{out}: {len(lib)} SYNTHETIC spectra, no data about soils; noise ceiling R2 {ceiling(lib):.2f}; '
+    print(f'{out}: {len(lib)} SYNTHETIC spectra, no data about soils; the truth itself has R2 {ceiling(lib):.2f}; '
           f'truth in {stem}.truth.parquet, {stem}.drivers.csv')
     return _library_written(out, len(lib))
 
@@ -713,7 +715,6 @@ def evaluate(a):
     with _cluster(a.scheduler):
         res = evaluate(lib, a.models, range(a.repeats if a.folds else a.splits), a.sizes, scopes, a.folds,
                        target=a.property, store=a.out, jobs=a.jobs)
-    res.summary().to_csv(Path(a.out)/'summary.csv', index=False)
     over = f'{res.scores.seed.nunique()} {"repeats" if a.folds else "splits"}'
     print(f'\nTest scores, mean ± sd over {over}; {_BIAS}; all in {a.out}\n{_test_table(res, a)}')
     if a.folds: print(_intervals(res, property_info(a.property)['log10']))
@@ -800,27 +801,46 @@ def explain(a):
     from mirzai.attribution import attribute
     from mirzai.loading import check_output, output_folder
     from mirzai.predictor import Predictor
+    from mirzai.report import verdict_text
     from mirzai.verdicts import verdicts
     check_output(a.out, 'explanation', force=a.force)
     p = Predictor.load(a.model)
     lib,models,drivers = _explained(a, p), [p.model, *p.others()], _drivers(a)
     with output_folder(a.out, 'explanation', _explanation_of(a, p, lib), a.force) as tmp:
         it = attribute(p.model, lib, p.baselines, seed=a.seed, through=a.through)
-        bands = verdicts(models, lib, p.baselines, it, drivers, through=a.through, seed=a.seed)
+        bands = verdicts(models, lib, p.baselines, it, drivers, training=_training(a, p),
+                         permutations=_permutations(a, p), through=a.through, seed=a.seed)
         others = [attribute(m, lib[:200], p.baselines, seed=a.seed, through=a.through, steps=1)
                   for m in models[1:]]
         _write_explanation(tmp, a, p, lib, it, bands, others, drivers)
     holds = (bands.verdict=='holds').sum()
     print(f'{a.out}: {len(it)} predictions explained; {holds} of {len(bands)} important bands hold; open '
-          f'{Path(a.out)/"report.html"}')
+          f'{Path(a.out)/"report.html"}\n{verdict_text(bands, len(models))}')
     return dict(out=a.out, explained=len(it), holds=int(holds), bands=bands)
 
 # %% ../nbs/15_cli.ipynb #cl000010
 def _explanation_of(a, p, lib):
     "What an explanation follows from"
     from mirzai.sweep import library_fingerprint
-    asked = {k: str(getattr(a, k)) for k in ('by', 'through', 'beside', 'drivers', 'before', 'after', 'seed', 'most')}
+    asked = {k: str(getattr(a, k)) for k in ('by', 'through', 'beside', 'drivers', 'training', 'control', 'before', 'after', 'seed', 'most')}
     return dict(model=p.meta['sha256'], library=library_fingerprint(lib), **asked)
+
+# %% ../nbs/15_cli.ipynb #a564f50e
+def _training(a, p): # None: not at hand
+    "The soils that the model learnt from: in the table named, or among those explained"
+    import numpy as np
+    from mirzai.library import MirzaiError
+    lib = _library(a.training or a.library, a)
+    mine = np.flatnonzero(p.seen(lib))
+    if a.training and not len(mine):
+        raise MirzaiError(f'--training {a.training}: the model learnt from none of these soils: name the table it was '
+                          f'trained on')
+    return lib[mine] if len(mine) else None
+
+def _permutations(a, p): # None: as `verdicts` finds best
+    "A network trained from nothing is controlled on request"
+    from mirzai.verdicts import refits_cheaply
+    return 3 if a.control and not refits_cheaply(p.model) else None
 
 # %% ../nbs/15_cli.ipynb #9fc9967b
 def _explained(a, p):
@@ -1217,6 +1237,10 @@ def _explain_arguments(c):
     c.add_argument('--beside', help='a second model folder, drawn beside the first')
     c.add_argument('--drivers', help='known truth, a table wavenumber, strength (default: beside the '
                                      'library)')
+    c.add_argument('--training', help='the table the model learnt from, for the control against models of nothing '
+                                      '(default: its soils among those explained)')
+    c.add_argument('--control', action='store_true', help='make that control for a network trained from nothing too: '
+                                                          'eight more trainings')
     c.add_argument('--before', help='spectra with known values before an addition ...')
     c.add_argument('--after', help='... and the same samples after it')
     c.add_argument('--most', type=_positive, default=1000, help='spectra explained at most (default: 1000)')

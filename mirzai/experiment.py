@@ -6,7 +6,8 @@
 __all__ = ['Split', 'MODELS', 'TRANSFER_MODELS', 'PAPER_MODELS', 'ALL_MODELS', 'MIN_VALID', 'LEARNT', 'BY', 'LEAST',
            'random_split', 'group_codes', 'kfold_splits', 'grouped_split', 'left_out_split', 'labels', 'split_of',
            'make_model', 'default_models', 'paper_components', 'run_task', 'group_scores', 'epoch_losses', 'Results',
-           'finish', 'tasks_of', 'evaluate', 'read_results', 'bootstrap', 'paired_bootstrap', 'floored_predictions']
+           'finish', 'tasks_of', 'made_by', 'evaluate', 'read_results', 'bootstrap', 'paired_bootstrap',
+           'floored_predictions']
 
 # %% ../nbs/10_experiment.ipynb #332366be
 import json, warnings, numpy as np, pandas as pd, matplotlib.pyplot as plt
@@ -21,7 +22,8 @@ from .library import log_axes, panels, model_colors
 from .metrics import METRICS, scores
 from .plsr import PLSR
 from .gpr import GPR
-from .sweep import Store, library_fingerprint, sweep, task_key, together
+from .sweep import Store, as_plain, code_fingerprint, library_fingerprint
+from .sweep import sweep, task_key, together
 
 # %% ../nbs/10_experiment.ipynb #e731ea5a
 Split = namedtuple('Split', 'train valid test')
@@ -405,6 +407,13 @@ def _work(task, lib)->float: # seconds, very roughly: what matters is which task
                                      np.mean(labels(lib, 'order')==task['scope'][6:]))
     return dict(p=.2+.0005*n, g=1+1e-7*min(n, 1500)**3, c=.12*n if n<5000 else .009*n)[task['model'][0]]
 
+# %% ../nbs/10_experiment.ipynb #c135e73f
+def made_by(extras=() # functions or objects whose code also made the results
+           )->dict: # mirzai: its version; code: a fingerprint
+    "The version of mirzai and the code that a fit runs through"
+    of = [getattr(f, '__module__', None) or type(f).__module__ for f in extras]
+    return dict(mirzai=version('mirzai'), code=code_fingerprint('mirzai.experiment', *of))
+
 # %% ../nbs/10_experiment.ipynb #37ebd15a
 def evaluate(lib:SpectralLibrary, # the selected library
              models=MODELS, # names
@@ -427,9 +436,8 @@ def evaluate(lib:SpectralLibrary, # the selected library
     keep = list(keep)+['test']*bool(folds)
     if store is not None:
         about = dict(library=library_fingerprint(lib), target=target, settings=settings or {},
-                     keep=sorted(set(keep)),
-                     extras=[getattr(f, '__name__', type(f).__name__) for f in extras])
-        store = Store(store, about)
+                     keep=sorted(set(keep)), extras=[as_plain(f) for f in extras])
+        store = Store(store, made_by(extras)|about)
     work = partial(run_task, keep=keep, extras=extras)
     out,failed = sweep(lib, tasks, work, store, jobs, partial(_work, lib=lib), 'fitting models', quiet)
     failed = [(tasks[i], why) for i,why in failed.items()]
@@ -437,11 +445,14 @@ def evaluate(lib:SpectralLibrary, # the selected library
         raise MirzaiError(f'every task failed, the first with {failed[0][1].splitlines()[0]}')
     for t,why in failed:
         warnings.warn(f'{t["model"]}, seed {t["seed"]}, {t["scope"]}: {why.splitlines()[0]}')
-    if store is not None: store.gather(partial(finish, **_kind_of(target)))
+    if store is not None: store.gather(partial(finish, **_kind_of(target)), _summed)
     tables = together([o for o in out if o] if store is None else map(store.load, _finished(store, tasks)))
     return Results(finish(tables, **_kind_of(target)), target, failed)
 
 def _finished(store, tasks): return [k for k in map(task_key, tasks) if store.done(k)]
+
+def _summed(tables): # written beside scores.parquet, from the same rows
+    return {'summary.csv': Results(tables).summary()} if 'scores' in tables else {}
 
 # %% ../nbs/10_experiment.ipynb #54099d29
 def read_results(path # a folder written by `evaluate`
@@ -450,6 +461,9 @@ def read_results(path # a folder written by `evaluate`
     store = Store(path)
     target = store.about.get('target')
     if target is None: raise MirzaiError(f'{path}: holds no results of an evaluation')
+    if bad := store.damaged():
+        warnings.warn(f'{path}: {len(bad)} damaged results are left out: the command that made them '
+                      'makes them again')
     return Results(finish(together(map(store.load, store.keys())), **_kind_of(target)), target)
 
 # %% ../nbs/10_experiment.ipynb #4defaafc

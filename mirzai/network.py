@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LEAST', 'NEAR', 'KEPT', 'n_after', 'KexCNN', 'paper_init', 'Preprocess', 'SpectralNet', 'in_batches',
-           'predict_batches', 'fold', 'NetRegressor', 'latent']
+           'predict_batches', 'fold', 'write_counts', 'channelwise', 'predict_one', 'NetRegressor', 'latent']
 
 # %% ../nbs/07_network.ipynb #ff2d6fa1
 import copy, numpy as np, torch, torch.nn.functional as F
@@ -167,11 +167,90 @@ def folded(self:SpectralNet)->SpectralNet: # shares preprocessing and scale, not
     "The whole model with its networks folded"
     return SpectralNet(self.pre, map(fold, self.nets), *self.scale.tolist()).eval()
 
+# %% ../nbs/07_network.ipynb #kw000002
+def _stores(net): return [s for m in net.modules() for s in (m._parameters, m._buffers) if s]
+
+def write_counts(stores # dictionaries of tensors, as modules hold them
+           )->list: # of every tensor: which it is, and how often it was written to
+    "What tells a network that has changed from one that has not"
+    tensors = [t for s in stores for t in s.values() if t is not None]
+    return [(id(t), t._version, t.dtype) for t in tensors]
+
+@patch
+def __getstate__(self:SpectralNet): return {k: v for k,v in self.__dict__.items() if k!='_kept'}   # copies fold anew
+
+@patch
+def folded_once(self:SpectralNet)->SpectralNet: # do not change it
+    "`folded`, kept until a weight changes"
+    stores,before,net = self.__dict__.get('_kept') or (None, None, None)
+    try:
+        if net is not None and write_counts(stores)==before: return net
+        net,stores = self.folded(), _stores(self)
+        self.__dict__['_kept'] = stores, write_counts(stores), net
+        return net
+    except RuntimeError: return self.folded()      # weights made in inference mode are not counted
+
+# %% ../nbs/07_network.ipynb #kw000005
+@patch
+def _products(self:KexCNN): # of each convolution: (3c, o) weights, (o,) shifts; a third of them, for the average of three
+    if not hasattr(self, '_matrices'):
+        layers = [l for l in self if isinstance(l, nn.Conv1d)]
+        self._matrices = [(l.weight.permute(2, 1, 0).flatten(0, 1).contiguous()/3, l.bias/3) for l in layers]
+        tail = list(self)[4*len(layers):]
+        self._tail = [l for l in tail if not isinstance(l, (nn.Dropout, nn.Identity, nn.Flatten))]
+    return self._matrices
+
+@patch
+def stages_alone(self:KexCNN, # folded
+                 z # (p,) what it sees of one spectrum
+                )->list: # (points, channels) of each stage
+    "What the stages compute for one spectrum: each stage a matrix product"
+    x,out = z[:, None], []
+    for w,b in self._products():
+        n,c = x.shape
+        y = F.leaky_relu_(torch.addmm(b, x.as_strided((n-2, 3*c), (c, 1)), w), .1)
+        last = (n-2)//3*3
+        x = y[:last:3]+y[1:last:3]+y[2:last:3]
+        out.append(x)
+    return out
+
+def channelwise(stage): return stage.T.reshape(1, -1)   # channel after channel, as `nn.Flatten` has it
+
+@patch
+def alone(self:KexCNN, z): # as for `stages_alone`; (1, outputs)
+    "The network for one spectrum"
+    x = channelwise(self.stages_alone(z)[-1])
+    for l in self._tail: x = l(x)
+    return x
+
+# %% ../nbs/07_network.ipynb #kw000006
+@patch
+def alone(self:Preprocess,
+          x:np.ndarray # (p,) float32 absorbance of one spectrum
+         ): # (p,) tensor
+    "What the network sees of one spectrum, by NumPy: for so few numbers PyTorch's calls cost more than they compute"
+    z,sg,h = (x-x.mean())/(x.std()+np.float32(1e-10)), self.sg.numpy(), self.h
+    if self.deriv: z = np.concatenate([sg[:h]@z[:len(sg)], np.correlate(z, sg[h]), sg[h+1:]@z[-len(sg):]])
+    if self.pool>1: z = z[:len(z)//self.pool*self.pool].reshape(-1, self.pool).mean(1)
+    return torch.from_numpy((z-self.mean.numpy())/self.sd.numpy())
+
+@torch.inference_mode()
+def predict_one(model:SpectralNet, # folded
+                x:np.ndarray # (p,) float32 absorbance
+               )->float: # on the model's scale
+    "Run a network over one spectrum"
+    z,(mean,sd) = model.pre.alone(x), model.scale.tolist()
+    told = [n.alone(z).item() for n in model.nets]
+    return sum(told)/len(told)*sd+mean
+
 # %% ../nbs/07_network.ipynb #f83e8a1c
 class NetRegressor(SpectralRegressor):
     "A `SpectralNet` with scikit-learn's `predict`; `net_` is the network"
     one_by_one = True   # a convolution's last digits depend on a spectrum's place in its batch
-    def _predict(self, X): return predict_batches(self.net_.eval().folded(), X)
+    def _predict(self, X):
+        net = (self.net_.eval() if self.net_.training else self.net_).folded_once()
+        if len(X)==1: return np.array([predict_one(net, X[0])])
+        return predict_batches(net, X)
 
 # %% ../nbs/07_network.ipynb #06331fb5
 NEAR,KEPT = 5,2000   # neighbours; training samples kept
@@ -203,7 +282,7 @@ def remoteness(self:NetRegressor,
     "How far spectra lie from the training samples in what the last layers see"
     if not hasattr(self, 'latent_'):
         raise MirzaiError('this network does not know where its training samples lie: train it again')
-    A = latent(self.net_.eval(), self._data(X, None, False)[0])@self.whiten_.astype(np.float64)
+    A = latent(self.net_.eval().folded_once(), self._data(X, None, False)[0])@self.whiten_.astype(np.float64)
     k,out = min(NEAR, len(self.latent_)), np.empty(len(A))
     for i in range(0, len(A), chunk):
         out[i:i+chunk] = np.partition(cdist(A[i:i+chunk], self.latent_), k-1, axis=1)[:, :k].mean(1)

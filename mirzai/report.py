@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TEST_WORDS', 'cautions', 'input_section', 'typical_error', 'score_section', 'run_report', 'bands_table',
-           'verdict_text', 'explain_report']
+           'control_text', 'verdict_text', 'explain_report']
 
 # %% ../nbs/14_report.ipynb #040bc3de
 import numpy as np, pandas as pd
@@ -12,7 +12,7 @@ from fastcore.xml import Div, H2, Li, P, Section, Ul
 from .library import SpectralLibrary, property_info
 from .page import embed, html_table, page, svg
 from .experiment import Results, floored_predictions
-from .units import method_words
+from .units import _sample_ids, method_words
 from .loading import load_sample
 from .attribution import REGIONS
 from .verdicts import TESTS
@@ -32,7 +32,7 @@ def cautions(lib:SpectralLibrary, # the selected library
            *['Samples of one soil profile may fall on both sides of a random split, which flatters the scores.']*(not grouped),
            'The models pull towards the middle: poor soils tend to be predicted too rich and rich soils '
            'too poor.']
-    if set(lib.ids)<=set(load_sample().ids):
+    if set(lib.ids)<=_sample_ids():
         out.insert(0, 'The training samples come from one laboratory (USDA KSSL) and nearly all from one '
                       'country, the United States.')
         out.append("The settings of the network's recipe and the design of the Gaussian process were found "
@@ -146,30 +146,44 @@ def bands_table(bands:pd.DataFrame, log10:bool=True)->pd.DataFrame:
     size = [f'x/÷ {10**v:.2f}' if log10 else f'{v:.3g}' for v in bands.importance]
     where = [f'{b.high:.0f}-{b.low:.0f}' for b in bands.itertuples()]
     return pd.DataFrame({'cm⁻¹': where, 'what lies there': bands.assignment, 'moves predictions by': size,
-                         **{t: bands[t] for t in TESTS}, 'verdict': bands.verdict})
+                         **{t: bands[t] for t in TESTS}, 'verdict': bands.verdict,
+                         'false alarms': ['' if np.isnan(r) else f'{r:.0%}' for r in bands.false_alarms]})
 
 # %% ../nbs/14_report.ipynb #6021dc6e
+def control_text(bands:pd.DataFrame)->str: # from `verdicts`
+    "What models of nothing would have passed, in a sentence"
+    if not len(bands): return ''
+    one = bands.iloc[0]
+    if np.isnan(one.false_alarms): return 'The control against models that learnt from nothing was not made.'
+    return (f'False alarms: of {one.bands_of_nothing:.0f} bands of models that learnt from values dealt anew among the '
+            f'soils, {one.false_alarms:.0%} would have passed the control.')
+
 def verdict_text(bands:pd.DataFrame, n_models:int)->str:
-    "How many bands hold, and what that means, in two sentences"
+    "How many bands hold, what that means, and how often the control errs"
     n,holds = len(bands), int((bands.verdict=='holds').sum())
     what = f'of the {n} bands that this explanation calls important'
     if n_models<2:
         return (f'None {what} has been tested against models of other seeds, so none can hold. Train with '
                 f'--seeds 3 or more before acting on the picture.')
+    if bands.control_p.isna().all():
+        return (f'None {what} has been tested against models that learnt from nothing, so none can hold. Name the '
+                f'table the model learnt from with --training; for a network trained from nothing add --control.')
     if not holds:
         return (f'None {what} holds. The picture below shows what one model did, and is no ground to trust '
-                f'or to act.')
+                f'or to act. {control_text(bands)}')
     return (f'{holds} {what} hold{"s"*(holds==1)}: the model truly uses them, and so do models of other '
-            f'seeds. The rest, in grey, may be accident.')
+            f'seeds and of either half of the soils. The rest, in grey, may be accident. {control_text(bands)}')
 
 # %% ../nbs/14_report.ipynb #8c44a0ec
 TEST_WORDS = (
-    'deletion: replacing the band moves predictions more than replacing other places as wide (adjusted p at '
+    'deletion: replacing the band moves predictions more than replacing other places as wide (p at '
     'most .05). agreement: models of other seeds, each without a random fifth of the training samples, give '
     'it the same sign and rank it above four fifths of other places. randomised: it is more concentrated '
-    'than in each of 19 models with random weights. drivers: where the truth is known, the drivers are stronger '
-    'there than in four fifths of places as wide. A band holds when it passed the first three, and the '
-    'fourth where it could be made.')
+    'than in each of 19 models with random weights. control: models of the two halves of the soils agree on it more than '
+    'on 95 in 100 of the bands of models that learnt from values dealt anew among the soils. drivers: where the truth is known, the drivers are stronger '
+    'there than in four fifths of places as wide. A band holds when it passed the first four, and the '
+    'fifth where it could be made. false alarms: the share of the bands of those models of nothing that would have '
+    'passed the control.')
 
 def explain_report(a, # `Attribution` in question
                    bands:pd.DataFrame, # from `verdicts`

@@ -8,15 +8,18 @@ __all__ = ['TransferGPR']
 # %% ../nbs/09e_transfer.ipynb #tr000004
 from fastcore.basics import patch
 from .library import MirzaiError
-from .gpr import GPR, views
+from .gpr import GPR
 from .backbone import check_range, load_backbone
 
 # %% ../nbs/09e_transfer.ipynb #tr000006
 class TransferGPR(GPR):
     "Gaussian process on two derivatives and two stages of the backbone"
     uses_backbone = True
-    one_by_one = True
-    def _views(self, X, window): return views(X, window)+load_backbone().read(X, self.wavenumbers_)
+
+    def _views(self, X, window, singly=False):
+        # a convolution's last digits depend on a spectrum's place among others: new spectra are read one by one
+        deep = load_backbone().read(X, self.wavenumbers_, singly)
+        return super()._views(X, window)+deep
 
 # %% ../nbs/09e_transfer.ipynb #tr000007
 @patch

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.validation import check_is_fitted, validate_data
 from soilspectfm.preprocessing import SNV, SavitzkyGolay, Resample
 from .library import MirzaiError, SpectralLibrary, property_info
-from .units import check_values
+from .units import check_values # with it libraries learn check_unit
 
 # %% ../nbs/03_transforms.ipynb #be412ff1
 _all_ = ['SNV', 'SavitzkyGolay', 'Resample']   # soilspectfm's, importable from here
@@ -88,7 +88,9 @@ def check_cover(have, # (p,) wavenumbers of the spectra, cm⁻¹, increasing
     gaps = [f'{a:g} to {b:g}' for a,b,gap in ((np.min(want), have[0], low),
                                               (have[-1], np.max(want), high)) if gap>EDGE]
     if gaps:
-        without = ' '.join([f'--from {have[0]:g}']*(low>EDGE)+[f'--to {have[-1]:g}']*(high>EDGE))
+        ends = [f'--from {have[0]:g}'] if low>EDGE else []
+        if high>EDGE: ends.append(f'--to {have[-1]:g}')
+        without = ' '.join(ends)
         raise MirzaiError(f'{name}: spectra do not cover {" and ".join(gaps)} cm-1, which the model needs: '
                           f'measure that range or train a model without it (mirzai train {without})')
     inside = (have>=np.min(want)-EDGE)&(have<=np.max(want)+EDGE)
@@ -163,9 +165,15 @@ def _data(self:SpectralRegressor, X, y, reset:bool):
     elif reset:
         w = self.wavenumbers
         self.wavenumbers_ = None if w is None else np.asarray(w, dtype=np.float64)
+    if y is None and not reset and self._as_expected(X): return _writeable(X), None
     if y is None: return _writeable(validate_data(self, X, reset=reset, dtype=np.float32)), None
     X,y = validate_data(self, X, y, reset=reset, dtype=np.float32, y_numeric=True)
     return _writeable(X), y
+
+@patch
+def _as_expected(self:SpectralRegressor, X)->bool: # nothing to convert and nothing to complain about: no need to ask scikit-learn
+    plain = type(X) is np.ndarray and X.dtype==np.float32 and X.ndim==2 and not hasattr(self, 'feature_names_in_')
+    return plain and len(X)>0 and X.shape[1]==getattr(self, 'n_features_in_', None) and bool(np.isfinite(X).all())
 
 def _writeable(X): return X if X.flags.writeable else X.copy()   # a library shared between processes is not
 

@@ -15,6 +15,7 @@ from joblib import Parallel, delayed, parallel_config
 from scipy.spatial import cKDTree
 from scipy.stats import binom
 from sklearn.decomposition import PCA
+from .core import deaf_workers
 from .library import MirzaiError, SpectralLibrary, property_info
 from .transforms import SNV, has_shape, to_grid
 from .experiment import group_codes, kfold_splits, labels
@@ -76,8 +77,10 @@ def out_of_fold(make, # function of nothing that gives an unfitted estimator
     if np.isnan(lib.y(target)).any():
         raise MirzaiError(f'{lib.name}: {target} missing in {np.isnan(lib.y(target)).sum()} row(s): select() '
                           f'drops them')
+    calls = [delayed(_one_fold)(make, lib, f, also) for f in folds]
     with parallel_config('loky', inner_max_num_threads=1):
-        parts = Parallel(jobs)(delayed(_one_fold)(make, lib, f, also) for f in folds)
+        with deaf_workers(): results = Parallel(jobs, return_as='generator')(calls)
+        parts = list(results)
     rows = np.argsort(np.concatenate([np.flatnonzero(f) for f in folds]))
     return tuple(np.concatenate(p)[rows] for p in zip(*parts) if p[0] is not None)
 

@@ -103,7 +103,8 @@ def check_values(v, # (n,) values as given; NaN: missing
     if target not in PLAUSIBLE.index or not len(v): return
     k = per_unit(target, unit) if unit else 1.
     ours = v/k
-    if target!='kex' and len(v)<3 and not too_large(ours, target, True): return
+    too_few = target!='kex' and len(v)<3 # to tell a unit by what is usual: only what no soil has is refused
+    if too_few and not too_large(ours, target, True): return
     why = too_large(ours, target, bool(unit), k) or (len(v)>9 and too_small(ours, target))
     if why: _refuse(v, target, name, unit, why)
 

@@ -53,8 +53,9 @@ def test_drivers(claims):
     assert rank[of(claims, TRUE)]>=.8>rank[of(claims, FALSE)]
     assert v.drivers_found(claims.iloc[[of(claims, FALSE)]], truth, w)==0
 
-@pytest.mark.parametrize('marks,verdict', [('hhhn', 'holds'), ('hhhh', 'holds'), ('hhhd', 'does not hold'), ('dhhh', 'does not hold'), ('hdhn', 'does not hold'),
-                                           ('hhdn', 'does not hold'), ('hnhn', 'not tested'), ('nnnn', 'not tested'), ('hnhd', 'does not hold')])
+@pytest.mark.parametrize('marks,verdict', [('hhhhn', 'holds'), ('hhhhh', 'holds'), ('hhhhd', 'does not hold'), ('dhhhh', 'does not hold'), ('hdhhn', 'does not hold'),
+                                           ('hhdhn', 'does not hold'), ('hhhdn', 'does not hold'), ('hhhnn', 'not tested'), ('hnhhn', 'not tested'), ('nnnnn', 'not tested'),
+                                           ('hnhhd', 'does not hold')])
 def test_the_verdict_follows_from_the_tests(marks, verdict):
     assert v._verdict([dict(h='holds', d='does not hold', n='not tested')[m] for m in marks])==verdict
 
@@ -67,12 +68,69 @@ def test_a_network_band_planted_in_the_spectra_holds_and_one_in_the_picture_does
     nets = [CNNRegressor(recipe='large', epochs=6, seed=s).fit(train) for s in range(3)]
     a = attribute(nets[0], test, train, steps=1, quiet=True)
     near = lambda t, x: t[(t.low<x)&(t.high>x)]
-    true = near(v.verdicts(nets, test, train, a, pd.DataFrame(dict(wavenumber=g, strength=peak)), n_test=20, most=6, quiet=True), 2150)
+    true = near(v.verdicts(nets, test, train, a, pd.DataFrame(dict(wavenumber=g, strength=peak)), n_test=20, most=6, permutations=2, quiet=True), 2150)
     assert (true.verdict=='holds').any(), true.T
     i, j = np.searchsorted(g, [3795, 3845])
     a.values[:, i:j] += .1*np.linspace(-1, 1, len(a))[np.argsort(np.argsort(a.predicted)), None]
     false = near(v.verdicts(nets, test, train, a, n_test=20, most=4, quiet=True), 3820)
     assert len(false) and (false.verdict=='does not hold').all() and (false.deletion=='does not hold').all()
+
+def test_without_a_control_a_network_holds_nothing(sample):
+    from mirzai.learner import CNNRegressor
+    lib = sample.select('kex')
+    nets = [CNNRegressor(nets=1, epochs=2, seed=k).fit(lib[:60]) for k in range(2)]
+    t = v.verdicts(nets, lib[60:70], lib[:60], n_test=5, most=2, random=2, quiet=True)
+    assert set(t.control)=={'not tested'} and 'holds' not in set(t.verdict) and t.false_alarms.isna().all()
+
+@pytest.mark.parametrize('name', ['plsr', 'gpr', 'gpr-transfer', 'cnn-transfer', 'plsr+gpr'])
+@pytest.mark.parametrize('through', ['snv', 'absorbance'])
+def test_models_of_nothing_are_trained_as_the_real_one(sample, name, through):
+    "Refitted to its own soils a model says what it said: the control knows the same hyperparameters"
+    import torch
+    from mirzai.experiment import make_model
+    from mirzai.transforms import SNV
+    lib = sample.select('kex'); train, test = lib[:80], lib[80:100]
+    m = make_model(name).fit(train); soils = m._teachers(train)
+    assert v.refits_cheaply(m)
+    t = m._to_scale(soils.floored('kex')); z = SNV().fit_transform(test.spectra) if through=='snv' else test.spectra
+    told = v.refits(m, soils, np.stack([t, np.random.default_rng(0).permutation(t)], 1), through)(torch.from_numpy(z)[:, None]).detach().numpy()
+    np.testing.assert_allclose(np.diff(told[:, 0]), np.diff(m.predict_scale(test)), atol=2e-4)
+    assert abs(np.corrcoef(told.T)[0, 1])<.9
+
+def test_profiles_are_neither_parted_nor_mixed():
+    rng = np.random.default_rng(3); profiles = rng.permutation(np.repeat(np.arange(30), rng.integers(1, 6, 30)))
+    one, other = v.two_halves(profiles, rng)
+    assert not set(profiles[one])&set(profiles[other]) and len(one)+len(other)==len(profiles) and min(len(one), len(other))>len(profiles)/4
+    even = rng.permutation(np.repeat(np.arange(20), 3)); dealt = v.dealt_anew(even, rng)
+    assert sorted(dealt)==list(range(60)) and all(len(set(even[dealt[even==k]]))==1 for k in range(20))
+
+def of_kex(lib, kex): return SpectralLibrary(lib.spectra, lib.wavenumbers, lib.properties.assign(kex=kex))
+
+@pytest.mark.parametrize('kind', ['plsr', 'gpr'])
+def test_nothing_holds_of_nothing_and_a_planted_band_does(sample, kind):
+    "The control: bands of models of permuted potassium seldom pass, a planted one passes"
+    from mirzai.experiment import make_model
+    from mirzai.transforms import to_grid
+    lib = to_grid(sample.select('kex'), np.arange(600, 4001, 8.)); passed = bands = 0
+    for s in range(3):
+        rng = np.random.default_rng(s); nothing = of_kex(lib, rng.permutation(lib.y()))[rng.permutation(len(lib))]
+        m = (PLSR(2) if kind=='plsr' else make_model(kind)).fit(nothing[:200])
+        own = v.important_bands(attribute(m, nothing[200:220], nothing[:200], n_baselines=20, steps=1, quiet=True), 8)
+        c = v.control(m, nothing[200:220], nothing[:200], own, permutations=9, halvings=3, most=8)
+        passed += (c.control_p<=v.LEVEL).sum(); bands += len(c)
+    assert bands>=15 and passed<=.15*bands
+    g = lib.wavenumbers; peak = np.exp(-4*np.log(2)*((g-2150)/60)**2)
+    planted = SpectralLibrary(lib.spectra+.6*(np.log10(lib.y())[:, None]+1)*peak, g, lib.properties)
+    m = (PLSR(5) if kind=='plsr' else make_model(kind)).fit(planted[:200])
+    c = v.control(m, planted[200:220], planted[:200], pd.DataFrame(dict(low=[2110.], high=[2190.])), permutations=9, halvings=3)
+    assert c.control_p[0]<=.1 and c.steady[0]>5
+
+@pytest.mark.parametrize('soils', [20, 60])
+def test_too_few_soils_or_profiles_make_no_control(sample, soils):
+    lib = sample.select('kex')[:soils]
+    if soils==60: lib.properties['profile'] = ['a', 'b', 'c']*20
+    m = PLSR(3).fit(lib)
+    assert v.control(m, lib[:5], lib, pd.DataFrame(dict(low=[1000.], high=[1100.]))).isna().all(axis=None)
 
 @pytest.mark.parametrize('through', ['snv', 'absorbance'])
 def test_methods_agree_on_a_network(sample, through):
@@ -104,12 +162,13 @@ def made(tmp_path_factory):
 def test_explain(mirzai, made, tmp_path):
     code, out, err = mirzai('explain', made/'plsr', made/'syn.parquet', '--beside', made/'plsr', '--by', 'order,depth', '--most', 150, '--out', tmp_path/'e')
     assert code==0, err
-    assert re.search(r'150 predictions explained; \d+ of \d+ important bands hold', out) and 'AUROC' in out and 'VIP' in out
+    assert re.search(r'150 predictions explained; \d+ of \d+ important bands hold', out) and 'False alarms: of ' in out and 'AUROC' in out and 'VIP' in out
     t = pd.read_csv(tmp_path/'e'/'bands.csv')
     assert list(t.columns[:4])==['low', 'high', 'assignment', 'importance'] and set(v.TESTS)<=set(t) and (t.drivers!='not tested').all()
     assert set(t.verdict)<={'holds', 'does not hold', 'not tested'} and (t.high>t.low).all()
+    assert (t.control!='not tested').all() and t.false_alarms.between(0, .1).all() and (t.bands_of_nothing>=100).all()
     page = (tmp_path/'e'/'report.html').read_text()
-    assert 'SYNTHETIC' in page and 'Flat response' in page and '<script' not in page and not re.search(r'(src|href)="(?!data:)', page)
+    assert 'False alarms: of ' in page and 'SYNTHETIC' in page and 'Flat response' in page and '<script' not in page and not re.search(r'(src|href)="(?!data:)', page)
     assert {'bands.svg', 'by_order.svg', 'by_depth.svg', 'response.svg', 'richest.svg'}<={f.name for f in (tmp_path/'e'/'figures').iterdir()}
     s = pd.read_csv(tmp_path/'e'/'samples.csv', index_col='id')
     assert len(s)==150 and s.predicted.between(.01, 50).all()
@@ -125,6 +184,16 @@ def test_one_model_can_not_hold(mirzai, made, sample, tmp_path):
     assert code==0, err
     t = pd.read_csv(tmp_path/'e'/'bands.csv')
     assert set(t.agreement)=={'not tested'} and 'holds' not in set(t.verdict) and 'has been tested against models of other seeds' in re.sub(r'\s+', ' ', (tmp_path/'e'/'report.html').read_text())
+
+def test_the_control_needs_the_soils_of_the_training(mirzai, made, tmp_path):
+    write_library(synthetic_library(60, 8), tmp_path/'new.csv')
+    explain = 'explain', made/'plsr', tmp_path/'new.csv', '--most', 20
+    code, out, err = mirzai(*explain, '--out', tmp_path/'a')
+    assert code==0 and '--training' in out and set(pd.read_csv(tmp_path/'a'/'bands.csv').control)=={'not tested'}, err
+    code, out, err = mirzai(*explain, '--training', made/'syn.parquet', '--out', tmp_path/'b')
+    assert code==0 and 'False alarms: of ' in out and 'not tested' not in set(pd.read_csv(tmp_path/'b'/'bands.csv').control), err
+    code, out, err = mirzai(*explain, '--training', tmp_path/'new.csv', '--out', tmp_path/'c')
+    assert code==2 and 'new.csv: the model learnt from none of these soils' in err and not (tmp_path/'c').exists()
 
 def test_pairs_before_and_after(mirzai, made, tmp_path):
     field = synthetic_library(40, 9); field.properties.index = [f'f{i}' for i in range(40)]

@@ -1,5 +1,5 @@
 "From predictions to decisions: units, the rule, the local check, field tables, spreadsheets, the page"
-import gzip, json, subprocess, sys, warnings
+import gzip, json, re, subprocess, sys, warnings
 import numpy as np, pandas as pd, pytest
 from mirzai import field, page
 from mirzai.field import (DECISIONS, MG_K, MG_K2O, by_field, decide, doubtful, expected_costs, field_report, join_fields,
@@ -202,3 +202,22 @@ def test_style_survives_escaping(): assert not set('<>&')&set(page.STYLE)
 def test_light():
     code = 'import sys, mirzai.field, mirzai.page; assert not {"torch", "fastai", "openpyxl"}&set(sys.modules)'
     assert subprocess.run([sys.executable, '-c', code]).returncode==0
+
+@pytest.mark.parametrize('cells', ['<row r="2"><c r="A2"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>2</v></c></row>',
+                                   ''.join(f'<row r="{i}"><c r="XFD{i}"><v>1</v></c></row>' for i in range(2, 400))], ids=['one far cell', 'wide rows'])
+def test_a_workbook_of_a_kilobyte_does_not_take_the_memory(cells, tmp_path):
+    "Its far cells stand for 17 thousand million, or for millions, of empty ones"
+    import zipfile, openpyxl
+    b = openpyxl.Workbook(); b.active.append(['id', 'field']); b.save(tmp_path/'plain.xlsx')
+    with zipfile.ZipFile(tmp_path/'plain.xlsx') as z: parts = {n: z.read(n) for n in z.namelist()}
+    text = parts['xl/worksheets/sheet1.xml'].decode()
+    text = re.sub(r'<dimension ref="[^"]*"', '<dimension ref="A1:XFD1048576"', text)
+    parts['xl/worksheets/sheet1.xml'] = text.replace('</sheetData>', cells+'</sheetData>').encode()
+    with zipfile.ZipFile(tmp_path/'f.xlsx', 'w', zipfile.ZIP_DEFLATED) as z:
+        for n,raw in parts.items(): z.writestr(n, raw)
+    assert (tmp_path/'f.xlsx').stat().st_size<20_000
+    ask = ('import sys\nfrom mirzai.field import read_fields\nfrom mirzai.library import MirzaiError\n'
+           'try:\n import resource; resource.setrlimit(resource.RLIMIT_AS, (3<<30, 3<<30))\nexcept ImportError: pass\n'
+           'try: read_fields(sys.argv[1])\nexcept MirzaiError as e: print(e)')
+    p = subprocess.run([sys.executable, '-c', ask, str(tmp_path/'f.xlsx')], capture_output=True, text=True, timeout=300)
+    assert p.returncode==0 and len(p.stdout.splitlines())==1 and 'f.xlsx: ' in p.stdout, p.stderr[-500:]

@@ -16,10 +16,38 @@ def test_data_synthetic(mirzai, tmp_path):
 def test_synthetic_noise_is_what_separates_truth_and_measurement():
     from mirzai.synthetic import ceiling, kex_law, synthetic_library
     lib = synthetic_library(4000, seed=1)
-    assert np.allclose(kex_law(lib.truth.fractions.to_numpy()), lib.truth.log_kex)
+    f,order = lib.truth.fractions.to_numpy(), lib.properties.order.to_numpy()
+    assert np.allclose(kex_law(f, order), lib.truth.log_kex) and not np.allclose(kex_law(f), lib.truth.log_kex)
+    older = synthetic_library(4000, seed=1, law='composition')
+    assert np.allclose(kex_law(f), older.truth.log_kex) and np.array_equal(older.spectra, lib.spectra)
     assert .75<ceiling(lib)<.9
     y = lib.y(); ok = y>.5
     assert np.std(np.log10(y[ok])-lib.truth.log_kex[ok])==pytest.approx(.15, abs=.03)
+
+@pytest.mark.parametrize('minimum', [1e-9, .12, .3])
+def test_ceiling_is_the_r2_of_the_truth(minimum):
+    from mirzai.metrics import r2
+    from mirzai.synthetic import ceiling, synthetic_library
+    lib = synthetic_library(6000, 2, np.linspace(600, 4000, 20))
+    kept = lib.y()>=minimum
+    assert ceiling(lib, minimum)==pytest.approx(r2(np.log10(lib.y()[kept]), lib.truth.log_kex[kept]), abs=1e-9)
+
+def test_kex_by_order_is_as_measured():
+    from mirzai.synthetic import KEX_QUARTILES, ORDERS, compositions, kex_law, kex_quartiles, measured
+    f,order,profile,_ = compositions(400_000, np.random.default_rng(3))
+    names = np.array(list(ORDERS))[order]
+    kex = measured(kex_law(f, names), profile, np.random.default_rng(4))
+    t = kex_quartiles(kex, names)
+    off = (t.synthetic/t.measured-1).abs().max(axis=1)
+    assert len(t)==len(KEX_QUARTILES)==9 and off.max()<.12 and off.drop(['vertisols', 'andisols']).max()<.05, off
+    alone = kex_quartiles(measured(kex_law(f), profile, np.random.default_rng(4)), names)      # the composition alone is far off
+    assert (alone.synthetic/alone.measured-1).abs().max(axis=1).median()>.4
+    assert np.percentile(kex, [25, 50, 75])==pytest.approx([.15, .36, .74], rel=.03) and np.mean(kex<.12)==pytest.approx(.2, abs=.01)
+
+def test_a_law_that_is_not_known():
+    from mirzai.library import MirzaiError
+    from mirzai.synthetic import synthetic_library
+    with pytest.raises(MirzaiError, match='law'): synthetic_library(10, law='none')
 
 def kssl(folder, sample, lookup):
     folder.mkdir()

@@ -1,5 +1,5 @@
 "A sweep survives kill -9, shares its store, runs on a cluster, and reports what failed"
-import os, random, signal, subprocess, sys, time
+import json, os, random, shutil, signal, subprocess, sys, time
 import numpy as np, pandas as pd, pytest
 from functools import partial
 from pathlib import Path
@@ -214,3 +214,107 @@ def test_scopes_on_the_synthetic_library(mirzai, tmp_path):
     local,globally = (t.query(q).n.item() for q in ('scope=="order:mollisols" and group=="all"', 'scope=="all" and group=="mollisols" and size>100'))
     assert local==globally                       # the same samples
     assert t.query('scope=="all" and group=="all"').n.nunique()==1   # one test set whatever the size
+
+def other_version(k): return '0.0.1' if k=='mirzai' else '1'
+
+def test_another_version_of_the_code_is_refused(mirzai, table, tmp_path, monkeypatch):
+    import mirzai.experiment as e
+    args = ('evaluate', table, '--models', 'plsr', '--splits', 1, '--jobs', 1, '--out', tmp_path/'s')
+    now = e.version('mirzai')
+    assert mirzai(*args)[0]==0
+    before = {f: f.read_bytes() for f in (tmp_path/'s').rglob('*') if f.is_file()}
+    monkeypatch.setattr(e, 'version', other_version)
+    code,_,err = mirzai(*args)
+    last = err.splitlines()[-1]
+    assert code==2 and f'of mirzai {now}, and this is mirzai 0.0.1: choose another folder' in last, err
+    assert {f: f.read_bytes() for f in (tmp_path/'s').rglob('*') if f.is_file()}==before
+    monkeypatch.undo()
+    monkeypatch.setattr(e, 'code_fingerprint', lambda *_: 'abc')      # a file of the package was edited
+    code,_,err = mirzai(*args)
+    assert code==2 and 'other code' in err.splitlines()[-1] and 'abc' in err.splitlines()[-1]
+    monkeypatch.undo()
+    assert mirzai(*args)[0]==0 and len(read_results(tmp_path/'s').scores)==3
+
+def test_a_method_replaced_in_memory_is_another_code(sample, tmp_path, monkeypatch):
+    from mirzai.plsr import PLSR
+    lib,honest = sample[:150].select('kex'),PLSR._predict
+    evaluate(lib, ['plsr'], [0], store=tmp_path/'s', jobs=1, quiet=True)
+    monkeypatch.setattr(PLSR, '_predict', lambda self, X: honest(self, X)+.3)
+    with pytest.raises(MirzaiError, match='other code of mirzai'): evaluate(lib, ['plsr'], [0, 1], store=tmp_path/'s', jobs=1, quiet=True)
+
+def test_a_store_that_does_not_say_who_made_it_can_be_read_and_not_gone_on_with(sample, tmp_path):
+    lib,s = sample[:150].select('kex'),tmp_path/'s'
+    made = evaluate(lib, ['plsr'], [0], store=s, jobs=1, quiet=True)
+    note = json.loads((s/'.mirzai.json').read_text())
+    for k in ('mirzai', 'code'): del note['about'][k]
+    (s/'.mirzai.json').write_text(json.dumps(note))
+    for f in s.rglob('sha256.json'): f.unlink()
+    with pytest.raises(MirzaiError, match='do not name the mirzai'): evaluate(lib, ['plsr'], [0], store=s, jobs=1, quiet=True)
+    pd.testing.assert_frame_equal(read_results(s).scores, made.scores)
+
+class Extra:
+    def __init__(self, k): self.k = k
+    def __call__(self, model, lib, split): return 'extra', pd.DataFrame(dict(k=[str(self.k)]))
+    def method(self, model, lib, split): return 'extra', pd.DataFrame(dict(k=[self.k]))
+
+def plain(model, lib, split, k): return 'extra', pd.DataFrame(dict(k=[k]))
+
+def closed(k): return lambda model, lib, split: ('extra', pd.DataFrame(dict(k=[k])))
+
+@pytest.mark.parametrize('make', [Extra, lambda k: Extra(np.full(3, k)), lambda k: Extra(k).method, lambda k: partial(plain, k=k), closed,
+                                  lambda k: Extra([Extra(k)])], ids=['attribute', 'array', 'method', 'partial', 'closure', 'nested'])
+def test_extras_with_other_settings_are_refused(make, sample, tmp_path):
+    lib = sample[:150].select('kex')
+    go = lambda k, seeds: evaluate(lib, ['plsr'], seeds, store=tmp_path/'s', jobs=1, quiet=True, extras=[make(k)])
+    go(1, [0])
+    with pytest.raises(MirzaiError, match='other settings of extras') as e: go(99, [0, 1])
+    assert len(str(e.value).splitlines())==1
+    assert len(go(1, [0, 1]).tables['extra'])==2          # the same again goes on
+
+def halve(f): f.write_bytes(f.read_bytes()[:f.stat().st_size//2])
+def turn(f): b = bytearray(f.read_bytes()); b[len(b)//2] ^= 255; f.write_bytes(bytes(b))
+def empty(f): f.write_bytes(b'')
+def all_gone(f): shutil.rmtree(f.parent); f.parent.mkdir()
+def a_file(f): shutil.rmtree(f.parent); f.parent.write_text('no folder')
+def no_sums(f): halve(f); (f.parent/'sha256.json').unlink()
+def bad_sums(f): (f.parent/'sha256.json').write_text('{')
+
+@pytest.mark.parametrize('spoil', [halve, turn, empty, Path.unlink, all_gone, a_file, no_sums, bad_sums])
+@pytest.mark.parametrize('name', ['predictions', 'scores'])
+def test_a_damaged_task_is_done_again(spoil, name, sample, tmp_path):
+    lib,s = sample[:150].select('kex'),tmp_path/'s'
+    go = lambda: evaluate(lib, ['plsr'], range(2), store=s, jobs=1, quiet=True)
+    made = go(); scores = (s/'scores.parquet').read_bytes()
+    spoil(sorted(s.glob(f'tasks/*/{name}.parquet'))[0])
+    with pytest.warns(UserWarning, match='1 damaged'): assert len(read_results(s).scores)==3
+    with pytest.warns(UserWarning, match='damaged and is made again'): again = go()
+    pd.testing.assert_frame_equal(again.scores, made.scores, check_exact=True)
+    pd.testing.assert_frame_equal(again.predictions, made.predictions, check_exact=True)
+    assert (s/'scores.parquet').read_bytes()==scores and len(read_results(s).scores)==6
+
+def summary_is_scores(s):
+    from mirzai.experiment import Results
+    want = Results(dict(scores=pd.read_parquet(s/'scores.parquet'))).summary()
+    pd.testing.assert_frame_equal(pd.read_csv(s/'summary.csv'), want, check_dtype=False, rtol=1e-12)
+    return want
+
+def test_the_summary_is_of_all_scores_in_the_store(mirzai, table, tmp_path):
+    s = tmp_path/'s'
+    go = lambda *more: mirzai('evaluate', table, '--jobs', 1, '--out', s, *more)[0]
+    assert go('--models', 'gpr', '--splits', 1)==0; summary_is_scores(s)
+    assert go('--models', 'plsr', '--splits', 3)==0
+    assert set(summary_is_scores(s).model)=={'plsr', 'gpr'}
+    assert go('--models', 'plsr', '--splits', 2, '--sizes', '40,all')==0
+    assert set(summary_is_scores(s).query('model=="plsr" and group=="all"').n_seeds)=={2, 3}
+
+def test_the_summary_follows_after_failures(mirzai, table, tmp_path, monkeypatch):
+    import mirzai.experiment as e
+    real = e.make_model
+    def broken(name, target, seed, **kw):
+        if seed==1: raise np.linalg.LinAlgError('singular')
+        return real(name, target, seed, **kw)
+    args = ('evaluate', table, '--models', 'plsr', '--jobs', 1, '--out', tmp_path/'s')
+    assert mirzai(*args, '--splits', 1)[0]==0
+    monkeypatch.setattr(e, 'make_model', broken)
+    assert mirzai(*args, '--splits', 3)[0]==2
+    assert set(summary_is_scores(tmp_path/'s').n_seeds)=={2}

@@ -15,8 +15,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocat
 from fastcore.basics import patch
 from ..library import MirzaiError, SpectralLibrary, plot_style
 from ..loading import atomic, load_sample
-from ..experiment import Results, evaluate, labels
-from ..synthetic import is_synthetic, synthetic_library
+from ..experiment import Results, evaluate, labels, made_by
+from ..sweep import record_made, unrecorded
+from ..synthetic import LAW, is_synthetic, synthetic_library
 from ..attribution import attribute
 
 # %% ../../nbs/paper/00_runs.ipynb #256fff1d
@@ -119,7 +120,8 @@ def make_runs(scale:dict, # an entry of `SCALES`
               out, # folder; what is there already is not done again
               library:SpectralLibrary=None, # selected; default: synthetic
               jobs:int=None, # processes; default: one a core
-              quiet:bool=False # no progress
+              quiet:bool=False, # no progress
+              command:str='make_runs' # what was typed, for the record
              )->PaperRuns:
     "Run the protocol for all tables and figures"
     out,libs,failed = Path(out),dict(sample=load_sample().select('kex')),0
@@ -130,6 +132,7 @@ def make_runs(scale:dict, # an entry of `SCALES`
         _keep(res, out/'results'/run); failed += len(res.failed)
     about = _about(scale, libs, library)|dict(failed=failed)
     with atomic(out/'results'/'about.json') as tmp: tmp.write_text(json.dumps(about, indent=1))
+    record_made(out/'results', made_by([MeanAttribution])|dict(command=command))
     return PaperRuns(out/'results')
 
 # %% ../../nbs/paper/00_runs.ipynb #a0fe5291
@@ -147,7 +150,7 @@ def _about(scale, libs, library):
     made_up = library is None or is_synthetic(library)
     name = (f'SYNTHETIC library, {scale["n"]:,} made-up soils' if library is None else
             f'{"SYNTHETIC: "*made_up}{library.name}, {len(library)} soils')
-    return dict(sample_n=len(libs['sample']), library=name, library_n=len(lib), synthetic=made_up,
+    return dict(sample_n=len(libs['sample']), library=name, library_n=len(lib), synthetic=made_up, law=LAW*made_up,
                 splits=scale['splits'], quick=bool(scale['settings']))
 
 # %% ../../nbs/paper/00_runs.ipynb #a72624f2
