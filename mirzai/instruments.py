@@ -984,7 +984,7 @@ def other_kinds(self:SpectraFiles)->str:
 def attempt(self:SpectraFiles, f:Path, read, *args): # what `read` gives, or None
     "Read, or remember what was wrong"
     try:
-        with reading(f, 'spectral'): out,warned = _with_warnings(read, *args)
+        with reading(f, 'spectral'), _damaged(f, 'spectral'): out,warned = _with_warnings(read, *args)
     except MirzaiError as e:
         if self.on_error=='raise': raise
         self.refused[f] = ' '.join(str(e).split()).removeprefix(f'{f}: ')

@@ -618,3 +618,14 @@ def test_doctor(soils, tmp_path, mirzai):
     assert '600 to 3999' in found['n.0']['missing'][0] or '600 to 4000' in found['n.0']['missing'][0]
     code,out,err = mirzai('doctor', tmp_path/'gone.0'); assert code==2 and 'check the name' in out
     for text in (out, err): assert not re.search(r'Error|Exception|Traceback|errno', text, re.I)
+
+def test_no_name_of_python_in_a_refusal(soils, tmp_path):
+    "Whatever a library throws, the line is for the owner of the file"
+    from mirzai.instruments import SpectraFiles
+    w,X = soils; put(tmp_path, 'a.0', opus(w, [('ab', X[0])])); put(tmp_path, 'b.dx', affn(w, X[0]).replace(b'4000.000+', b'4000.000+?x'))
+    def onto(lib, wavenumbers): return [1]*np.bool_(True)
+    with pytest.raises(MirzaiError) as e: list(SpectraFiles(tmp_path, wavenumbers=w, onto=onto).parts())
+    assert 'damaged' in str(e.value) and 'Error' not in str(e.value)
+    refuses(tmp_path/'b.dx', 'damaged'); 
+    with pytest.raises(MirzaiError) as e: read_instrument(tmp_path/'b.dx')
+    assert 'Exception' not in str(e.value)
