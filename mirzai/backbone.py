@@ -73,7 +73,6 @@ class Look(Preprocess):
         self.air = air_gap(wavenumbers)
         i,weights = neighbours_of(wavenumbers, WORLD_GRID)
         have = (WORLD_GRID>=wavenumbers[0]-NEAR_EDGE)&(WORLD_GRID<=wavenumbers[-1]+NEAR_EDGE)
-        have[air_gap(WORLD_GRID)[0]] = False
         for k,v in dict(points=i, weights=np.float32(weights), have=np.float32(have)[None, None]).items():
             self.register_buffer(k, torch.from_numpy(v))
 
