@@ -103,6 +103,12 @@ def standard(self:Look, x, # (n, 1, 1701)
     sure = -F.max_pool1d(-have, len(self.sg), 1, self.h)
     return (self.derivative(x)-self.mean)/self.sd*sure
 
+# %% ../nbs/07c_backbone.ipynb #kb000002
+@patch
+def alone(self:Look, x:np.ndarray): # (p,) float32 absorbance of one spectrum; (1701,)
+    "What the backbone sees of one spectrum"
+    return self(torch.from_numpy(x)[None, None])[0, 0].contiguous()
+
 # %% ../nbs/07c_backbone.ipynb #bb000018
 SEEN,BATCH,RATE,DECAY = 800_000,128,8e-3,.01   # soils; soils a batch; largest learning rate; weight decay
 

@@ -12,7 +12,8 @@ import numpy as np, pandas as pd
 from pathlib import Path
 from .core import MirzaiError, some
 from .instruments import instrument_files, read_spectra, what_it_is
-from .instruments import _bytes, _choose_block, _format, _is_table, _opus_blocks, _opus_candidates, _opus_pairs
+from .instruments import _bytes, _choose_block, _damaged, _format, _is_table
+from .instruments import _opus_blocks, _opus_candidates, _opus_pairs
 from .instruments import _PARTS, _SPA_OTHERS, _SPA_UNITS, _TABLES, _with_warnings
 from .loading import check_absorbance, open_library, reading
 
@@ -55,7 +56,7 @@ def _opus_choice(path, raw:bytes, blocks:list, unit)->tuple: # where the block t
         if len(spectra)==1: return spectra[0].start, f'the only {spectra[0].kind} block'
         chosen,why = _choose_block(path, raw, blocks, spectra)
         return chosen.start, why
-    except MirzaiError: return None, ''
+    except Exception: return None, ''                                  # the reader will say why
 
 # %% ../nbs/01d_doctor.ipynb #dc000013
 def omnic_contents(path:Path, raw:bytes, unit=None)->list: # of blocks
@@ -172,7 +173,7 @@ def examine(path, # a file: of an instrument, or a table
     path = Path(path)
     found = dict(file=str(path), kind='', blocks=[], spectra=[], refused=[])
     try:
-        inside,remarks = _with_warnings(_look_into, path, unit)
+        with _damaged(path, 'instrument'): inside,remarks = _with_warnings(_look_into, path, unit)
         found |= inside
         found['remarks'] = [_bare(r, path) for r in remarks]
     except (MirzaiError, OSError) as e:

@@ -183,13 +183,20 @@ class _Survey:
         keep = sorted({*Axis(header).rest, *Axis(shifted).rest, *range(len(header), len(first))})
         keep = [i for i in keep if i<len(first)]
         values = _even(chain([first], rows), len(first), keep, self.path, self.empty)
-        text = pd.DataFrame(values, columns=keep, dtype=str)
+        text = self._without_empty(pd.DataFrame(values, columns=keep, dtype=str), header)
         if not len(text): raise MirzaiError(f'{self.path}: the table is empty: at least one row with values is needed')
         if len(first)==len(header)+1 and (text[keep[-1]].str.strip()!='').any(): header = shifted
         over = [i for i in range(len(header), len(first)) if (text[i].str.strip()!='').any()]
         if over: raise MirzaiError(f'{self.path}: {len(header)} column names over {len(first)} columns: write the table again')
         self.header = header
         self.text = text[[i for i in Axis(header).rest if header[i].strip() or (text[i].str.strip()!='').any()]]
+
+    def _without_empty(self, text, header):
+        "Rows without values go; where nothing names the soils only those at the end, or the numbers of the others would change"
+        full = [i for i in range(len(text)) if i not in self.empty]
+        names = text.loc[full, [i for i in text if i<len(header)]]
+        if full and _id_column(header, names) is None: self.empty = {i for i in self.empty if i>full[-1]}
+        return text.drop(index=sorted(self.empty)).reset_index(drop=True)
 
     def _whole(self, lines):
         "A table on its side, or one spectrum: its rows as they are"
@@ -206,7 +213,7 @@ def _even(rows, width:int, keep:list, path, empty:set)->list:
     "Some values of each row, all rows equally long; `empty` gets the places of those without values"
     out = []
     for i,row in enumerate(rows):
-        if not any(c.strip() for c in row): empty.add(i); continue
+        if not any(c.strip() for c in row): empty.add(i); out.append(['']*len(keep)); continue
         if len(row)!=width:
             raise MirzaiError(f'{path}: row {i+1} has {len(row)} values, the first {width}: write the table '
                               f'again')

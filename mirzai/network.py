@@ -177,6 +177,9 @@ def write_counts(stores # dictionaries of tensors, as modules hold them
     return [(id(t), t._version, t.dtype) for t in tensors]
 
 @patch
+def __getstate__(self:SpectralNet): return {k: v for k,v in self.__dict__.items() if k!='_kept'}   # copies fold anew
+
+@patch
 def folded_once(self:SpectralNet)->SpectralNet: # do not change it
     "`folded`, kept until a weight changes"
     stores,before,net = self.__dict__.get('_kept') or (None, None, None)
@@ -221,14 +224,24 @@ def alone(self:KexCNN, z): # as for `stages_alone`; (1, outputs)
     return x
 
 # %% ../nbs/07_network.ipynb #kw000006
+@patch
+def alone(self:Preprocess,
+          x:np.ndarray # (p,) float32 absorbance of one spectrum
+         ): # (p,) tensor
+    "What the network sees of one spectrum, by NumPy: for so few numbers PyTorch's calls cost more than they compute"
+    z,sg,h = (x-x.mean())/(x.std()+np.float32(1e-10)), self.sg.numpy(), self.h
+    if self.deriv: z = np.concatenate([sg[:h]@z[:len(sg)], np.correlate(z, sg[h]), sg[h+1:]@z[-len(sg):]])
+    if self.pool>1: z = z[:len(z)//self.pool*self.pool].reshape(-1, self.pool).mean(1)
+    return torch.from_numpy((z-self.mean.numpy())/self.sd.numpy())
+
 @torch.inference_mode()
 def predict_one(model:SpectralNet, # folded
                 x:np.ndarray # (p,) float32 absorbance
                )->float: # on the model's scale
     "Run a network over one spectrum"
-    z = model.pre(torch.from_numpy(x)[None, None])[0, 0].contiguous()
-    told = [n.alone(z) for n in model.nets]
-    return float(torch.stack(told).mean()*model.scale[1]+model.scale[0])
+    z,(mean,sd) = model.pre.alone(x), model.scale.tolist()
+    told = [n.alone(z).item() for n in model.nets]
+    return sum(told)/len(told)*sd+mean
 
 # %% ../nbs/07_network.ipynb #f83e8a1c
 class NetRegressor(SpectralRegressor):

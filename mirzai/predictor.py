@@ -23,7 +23,7 @@ from scipy.spatial import cKDTree
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays, save as save_arrays
 from .library import MirzaiError, SpectralLibrary, property_info
-from .units import method_words
+from .units import _sample_ids, method_words
 from .loading import MANIFEST, atomic, load_sample, output_folder
 from .synthetic import is_synthetic
 from .experiment import labels
@@ -179,7 +179,7 @@ def counts(lib:SpectralLibrary, column:str # 'order', 'source' or 'country'
 # %% ../nbs/13_predictor.ipynb #0b8d17b4
 def countries(lib:SpectralLibrary)->dict: # {country: samples}; empty where nobody knows
     "Where the samples come from"
-    ours = set(lib.ids)<=set(load_sample().ids)
+    ours = set(lib.ids)<=_sample_ids()
     return {'United States (nearly all)': len(lib)} if ours else counts(lib, 'country')
 
 # %% ../nbs/13_predictor.ipynb #ed8af0c6

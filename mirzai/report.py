@@ -12,7 +12,7 @@ from fastcore.xml import Div, H2, Li, P, Section, Ul
 from .library import SpectralLibrary, property_info
 from .page import embed, html_table, page, svg
 from .experiment import Results, floored_predictions
-from .units import method_words
+from .units import _sample_ids, method_words
 from .loading import load_sample
 from .attribution import REGIONS
 from .verdicts import TESTS
@@ -32,7 +32,7 @@ def cautions(lib:SpectralLibrary, # the selected library
            *['Samples of one soil profile may fall on both sides of a random split, which flatters the scores.']*(not grouped),
            'The models pull towards the middle: poor soils tend to be predicted too rich and rich soils '
            'too poor.']
-    if set(lib.ids)<=set(load_sample().ids):
+    if set(lib.ids)<=_sample_ids():
         out.insert(0, 'The training samples come from one laboratory (USDA KSSL) and nearly all from one '
                       'country, the United States.')
         out.append("The settings of the network's recipe and the design of the Gaussian process were found "
@@ -176,7 +176,7 @@ def verdict_text(bands:pd.DataFrame, n_models:int)->str:
 
 # %% ../nbs/14_report.ipynb #8c44a0ec
 TEST_WORDS = (
-    'deletion: replacing the band moves predictions more than replacing other places as wide (adjusted p at '
+    'deletion: replacing the band moves predictions more than replacing other places as wide (p at '
     'most .05). agreement: models of other seeds, each without a random fifth of the training samples, give '
     'it the same sign and rank it above four fifths of other places. randomised: it is more concentrated '
     'than in each of 19 models with random weights. control: models of the two halves of the soils agree on it more than '

@@ -75,6 +75,7 @@ def workbook_rows(path, # an Excel file (.xlsx)
             for n,row in enumerate(sheet.iter_rows(values_only=True), 1):
                 taken += len(row)
                 if n>rows: refuse(f'{rows} rows')
+                if not row: continue
                 if len(row)>columns: refuse(f'{columns} columns')
                 if taken>cells: refuse(f'{cells} cells')
                 filled = [i for i,v in enumerate(row, 1) if v is not None and v!='']
@@ -125,7 +126,7 @@ def _even(w)->bool: # in steps that differ by less than 2%?
 def _as_nanometres(w)->bool: # (p,) rising
     low,high = w[0], w[-1]
     near_infrared = 2300<=high<=2600 and (low<=500 or 1000<=low<=1400)
-    return high>16_000 or high>13_500 and low>=2000 or near_infrared or (_even(1e7/w) and not _even(w))
+    return high>16_000 or high>13_500 and low>=2000 or near_infrared or low>=2000 and high>4500 and _even(1e7/w) and not _even(w)
 
 def looks_like_axis(w # (p,) numbers over columns, or along them
                    )->str: # '' for wavenumbers, else what they look like
@@ -136,10 +137,10 @@ def looks_like_axis(w # (p,) numbers over columns, or along them
     return 'nanometres' if w[0]>=300 and _as_nanometres(w) else ''
 
 # %% ../nbs/00d_tables.ipynb #68ff5979
-def _links(w, beside)->np.ndarray|None: # (p-1,) booleans; None: these columns have no order
+def _links(w)->np.ndarray|None: # (p-1,) booleans; None: these columns have no order
     "Which neighbours follow each other on a grid"
     steps = np.diff(w)
-    onward = beside&(np.sign(steps)==np.sign(np.median(steps)))&(steps!=0)
+    onward = (np.sign(steps)==np.sign(np.median(steps)))&(steps!=0)
     if onward.mean()<.8: return None
     size,usual = np.abs(steps), np.median(np.abs(steps[onward]))
     digits = 0 if (w==np.floor(w)).all() else 10.**-max(len(f'{v:.6g}'.partition('.')[2]) for v in w[:50])
@@ -150,26 +151,29 @@ def _links(w, beside)->np.ndarray|None: # (p-1,) booleans; None: these columns h
     around = pd.Series(size).rolling(9, center=True, min_periods=1).median().to_numpy()
     return onward&(size>=.3*around)&(size<=5.5*around)
 
-def _in_chain(links)->np.ndarray: # (p,) booleans
-    "Members of a chain that is not far shorter than the longest"
+def _chains(links)->np.ndarray: # (p,) lengths
+    "How long the chain is to which each column belongs"
     chain = np.cumsum(np.r_[True, ~links])-1
-    length = np.bincount(chain)
-    return (length>=max(3, .05*length.max()))[chain]
+    return np.bincount(chain)[chain]
 
 # %% ../nbs/00d_tables.ipynb #fb9f27dc
-def on_grid(w, # (p,) numbers over columns, in the order of the file
-            places=None # (p,) where those columns stand; default: side by side
+def _in_order(w)->np.ndarray|None: # (p,) booleans
+    "Which numbers belong to the chains, in this order: loners go first, they may part what belongs together"
+    kept = np.ones(len(w), dtype=bool)
+    for least in (3, .05):
+        if kept.sum()<10 or (links := _links(w[kept])) is None: return None
+        length = _chains(links)
+        kept[kept] = length>=max(3, least if least>1 else least*length.max())
+    return kept if kept.mean()>=.8 else None
+
+def on_grid(w # (p,) numbers over columns, in the order of the file
            )->np.ndarray: # (p,) booleans
     "Which numbers belong to the grid of the others"
-    w,every = np.asarray(w, dtype=np.float64), np.ones(len(w), dtype=bool)
-    places = np.arange(len(w)) if places is None else np.asarray(places)
-    for order in (np.arange(len(w)), np.argsort(w, kind='stable')):
-        beside = np.diff(places)==1 if (order==np.arange(len(w))).all() else every[1:]
-        links = _links(w[order], beside)
-        if links is None: continue
-        kept = np.empty(len(w), dtype=bool); kept[order] = _in_chain(links)
-        if kept.mean()>=.8: return kept
-    return every
+    w = np.asarray(w, dtype=np.float64)
+    if (kept := _in_order(w)) is not None: return kept
+    by_size = np.argsort(w, kind='stable')
+    if (kept := _in_order(w[by_size])) is None: return np.ones(len(w), dtype=bool)
+    return kept[np.argsort(by_size)]
 
 # %% ../nbs/00d_tables.ipynb #fb159bfa
 def _named_axis(header:list)->dict: # position -> number
@@ -191,7 +195,7 @@ class Axis:
     def __init__(self, header:list): # column names
         found = _named_axis(header)
         units = {_without_unit(header[i])[1] for i in found}
-        kept = on_grid(list(found.values()), list(found)) if len(found)>=10 else np.ones(len(found), dtype=bool)
+        kept = on_grid(list(found.values())) if len(found)>=10 else np.ones(len(found), dtype=bool)
         there = {v for v,k in zip(found.values(), kept) if k}
         self.waves = {i: v for (i,v),k in zip(found.items(), kept) if k or v in there}     # a twin is not let go unseen
         self.waves = dict(sorted(self.waves.items(), key=lambda iw: iw[1]))
@@ -329,7 +333,8 @@ def find_layout(rows:list, # the first rows of a file, each a list of cells
     down = _as_columns(rows, name, decimal) if out is None or _on_its_side(rows, out) else None
     if out is None and down is None:
         axes = [Axis(row) for row in rows if row]
-        _refuse_axis(next((a for a in axes if a.looks), axes[0] if axes else Axis([])), name)
+        odd = [a for a in axes if a.looks and (a is axes[0] or a.looks!='values of spectra')]
+        _refuse_axis((odd or axes or [Axis([])])[0], name)
     return down or out
 
 def _on_its_side(rows, layout)->bool:

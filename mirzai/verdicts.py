@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['SHARE', 'LEVEL', 'CONTROL_SOILS', 'CONTROL_LEAST', 'CONTROL_PROFILES', 'CONTROL', 'TESTS', 'MARK', 'important_bands',
            'claimed', 'elsewhere', 'replaced', 'moved', 'deletion', 'agreement', 'randomised', 'concentration',
-           'vanishes', 'is_driver', 'driver_rank', 'drivers_found', 'auroc', 'dealt_anew', 'two_halves', 'Refits',
-           'refits_cheaply', 'refits', 'movements', 'in_halves', 'steadiness', 'control', 'verdicts', 'seen_by',
+           'vanishes', 'is_driver', 'driver_rank', 'drivers_found', 'auroc', 'seen_by', 'dealt_anew', 'two_halves',
+           'Refits', 'refits_cheaply', 'refits', 'movements', 'in_halves', 'steadiness', 'control', 'verdicts',
            'faithfulness', 'in_doubt']
 
 # %% ../nbs/11c_verdicts.ipynb #6761de7d
@@ -15,10 +15,10 @@ from functools import partial
 from scipy.linalg import cho_factor, cho_solve
 from fastcore.basics import patch, store_attr
 from scipy.ndimage import binary_closing
-from scipy.stats import false_discovery_control, rankdata
+from scipy.stats import rankdata
 from .library import MirzaiError, SpectralLibrary, Progress
-from .transforms import SNV, SavitzkyGolay, to_grid
-from .plsr import PLSR, pls_path
+from .transforms import SNV, to_grid
+from .plsr import PLSR, derivative_matrix, pls_path
 from .gpr import GPR, LAB_ERROR, apart, known_noise
 from .ensemble import Ensemble
 from .experiment import group_codes
@@ -258,6 +258,16 @@ def auroc(importance, # (p,) any measure of importance
         if 0<true[r].sum()<len(r): drawn.append(score(r))
     return (float(score(np.arange(len(w)))), *map(float, np.percentile(drawn, [2.5, 97.5])))
 
+# %% ../nbs/11c_verdicts.ipynb #f2c5e120
+def seen_by(model, # fitted
+            library:SpectralLibrary, baselines:SpectralLibrary, # to explain, and to compare with
+            through='snv', seed=0 # as in `attribute`
+           )->list: # (n, p) spectra and (m, p) baselines
+    "What `attribute` explains: on the model's grid, after SNV or as measured"
+    rows = np.random.default_rng(seed).permutation(len(baselines))[:100]
+    return [SNV().fit_transform(s) if through=='snv' else s
+            for s in (to_grid(l, model.wavenumbers_).spectra for l in (library, baselines[rows]))]
+
 # %% ../nbs/11c_verdicts.ipynb #5c29498b
 def dealt_anew(profiles, # (n,) numbers from 0, as `group_codes` gives them
                rng # NumPy generator
@@ -299,7 +309,7 @@ def _refit_plsr(model:PLSR, lib, T):
         p = len(model.wavenumbers_)
         full = np.zeros((p, B.shape[1]))
         full[model.pipeline_[-1].keep_] = B
-        B = SavitzkyGolay(11, 1, 1).fit_transform(np.eye(p))@full
+        B = derivative_matrix(p)@full
     B = torch.from_numpy(B)
     return Refits(lambda z: z.double().flatten(1), lambda x: x@B)
 
@@ -317,7 +327,7 @@ def _refit_gpr(model:GPR, lib, T):
     import torch
     from mirzai.backbone import alike
     m,double = copy.copy(model), lambda a: torch.from_numpy(np.asarray(a, dtype=np.float64))
-    m.views_ = m._look(lib.spectra, m.window_)
+    m.views_ = m._standardised(lib.spectra, m.window_)
     noise = lambda t: model._known(t)*model.sd_**2
     A = double(_weights(m._kernel(apart(m.views_)), T, m.theta_, noise))
     known = [tuple(map(double, k)) for k in zip(m.views_, m.center_, m.spread_)]
@@ -451,7 +461,7 @@ def _against(S, own, of_nothing)->pd.DataFrame: # columns: steady, control_p; an
     t = pd.DataFrame(dict(steady=here, control_p=share(here, np.concatenate(null))))
     return t.assign(false_alarms=alarms.mean(), bands_of_nothing=len(alarms))
 
-LEVEL = .05   # share of the control's bands, most, that may do as well
+LEVEL = .05   # of each test: share, at most, of what a band is compared with that may do as well
 
 # %% ../nbs/11c_verdicts.ipynb #0855e504
 CONTROL_SOILS,CONTROL_LEAST,CONTROL_PROFILES = 1000,40,10   # soils at most (but for networks from nothing) and at least
@@ -559,7 +569,7 @@ def verdicts(model, # fitted; a list of models: the first is in question, the ot
                       seed=seed, through=through, quiet=True, steps=1)
     f,(z,b) = differentiable(models[0], through), seen_by(models[0], few, baselines, through, seed)
     t = deletion(f, z, b.mean(0), w, out, every, quiet=quiet)
-    out['deletion_p'] = false_discovery_control(t.p) if len(t) else []
+    out['deletion_p'] = t.p.to_numpy()
     out[['sign_agreement', 'rank_agreement']] = np.nan
     own,*others = [explain(m) for m in models]
     if others: out[['sign_agreement', 'rank_agreement']] = agreement(own, others, out, every).to_numpy()
@@ -575,23 +585,13 @@ def verdicts(model, # fitted; a list of models: the first is in question, the ot
     out['driver_rank'] = np.nan if drivers is None else driver_rank(out, drivers, w)
     return _judged(out)
 
-# %% ../nbs/11c_verdicts.ipynb #f2c5e120
-def seen_by(model, # fitted
-            library:SpectralLibrary, baselines:SpectralLibrary, # to explain, and to compare with
-            through='snv', seed=0 # as in `attribute`
-           )->list: # (n, p) spectra and (m, p) baselines
-    "What `attribute` explains: on the model's grid, after SNV or as measured"
-    rows = np.random.default_rng(seed).permutation(len(baselines))[:100]
-    return [SNV().fit_transform(s) if through=='snv' else s
-            for s in (to_grid(l, model.wavenumbers_).spectra for l in (library, baselines[rows]))]
-
 # %% ../nbs/11c_verdicts.ipynb #7e4abbcb
 def _judged(t:pd.DataFrame)->pd.DataFrame:
     "Numbers to marks, marks to a verdict"
     mark = lambda number, good: [MARK[None if np.isnan(n) else bool(g)] for n,g in zip(number, good)]
-    t['deletion'] = mark(t.deletion_p, t.deletion_p<=.05)
+    t['deletion'] = mark(t.deletion_p, t.deletion_p<=LEVEL)
     t['agreement'] = mark(t.sign_agreement, (t.sign_agreement>=.8)&(t.rank_agreement>=.8))
-    t['randomised'] = mark(t.randomised_p, t.randomised_p<=.05)
+    t['randomised'] = mark(t.randomised_p, t.randomised_p<=LEVEL)
     t['control'] = mark(t.control_p, t.control_p<=LEVEL)
     t['drivers'] = mark(t.driver_rank, t.driver_rank>=1-SHARE)
     t['verdict'] = [_verdict(list(r)) for r in t[TESTS].itertuples(index=False)]

@@ -3,6 +3,27 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 os.environ.setdefault('MPLBACKEND', 'Agg')
 import pytest
 
+# the longest tests, longest first: where they begin, no worker is left alone with one at the end
+LONG = ['09_learner', '11c_verdicts', '12_uncertainty', '15_cli', '11_attribution', '12b_applicability', '13_predictor', '07c_backbone', '10_experiment', '07b_fused',
+        '06_gpr', '09c_ensemble', '09e_transfer', 'tutorials/your_own_spectra', 'tutorials/opus_to_report', 'tutorials/from_r']
+
+def pytest_collection_modifyitems(items):
+    "Each worker begins with its share of the longest tests; pytest-xdist hands out equal stretches of this list"
+    workers = int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', 1))
+    if workers==1: return
+    found = {item.callspec.id: item for item in items if item.name.startswith('test_notebook[')}
+    long = [found[name] for name in LONG if name in found]
+    ids = {id(item) for item in long}
+    rest = [item for item in items if id(item) not in ids]
+    ordered, left = [], len(items)
+    for k in range(workers):
+        first = long[k::workers]
+        room = max(left//(workers-k)-len(first), 0)
+        left -= len(first)+len(rest[:room])
+        ordered += first+rest[:room]
+        rest = rest[room:]
+    items[:] = ordered+rest
+
 @pytest.fixture(scope='session')
 def sample():
     from mirzai.loading import load_sample

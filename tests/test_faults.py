@@ -47,10 +47,47 @@ def test_neighbours_are_in_one_training_set_only():
     assert not set(test)&(set(a)|set(b)) and not known&set(profile[b])
     assert sum(p in known for p in profile[a])==30
 
-def test_leak_is_found_where_a_model_can_know_the_batch():
-    leaks = f.leakage(range(2), n=800, models={'plsr': dict(n_components=5)})
-    assert list(leaks.columns)==['model', 'seed', 'with_r2', 'without_r2', 'leaked', 'gain'] and leaks.notna().all(axis=None)
-    assert 0<f.leak_limit(f.horizons(400)).leaked<1
+class Neighbours:
+    "Knows the soil, and of its laboratory what the horizons of its own profile in training tell; `noisy`: with their own errors"
+    def __init__(self, share=1., noisy=False): self.share, self.noisy = share, noisy
+    def fit(self, lib):
+        p = lib.properties
+        error = np.log10(lib.y())-p.log_kex if self.noisy else p.batch
+        self.known = self.share*error.groupby(p.profile).mean()
+        return self
+    def predict_scale(self, lib):
+        return (lib.properties.log_kex+self.known.reindex(lib.properties.profile).fillna(0).to_numpy()).to_numpy()
+
+@pytest.fixture(scope='module')
+def profiles():
+    "Profiles whose soils are known but for their laboratory errors"
+    lib = f.horizons(4000)
+    own = np.random.default_rng(1).normal(0, f.OWN, len(lib))
+    lib.properties = lib.properties.assign(log_kex=np.log10(lib.y())-lib.y('batch')-own)
+    return lib
+
+@pytest.mark.parametrize('share', [1., .5, 0.])
+def test_leak_is_found_where_a_model_can_know_the_batch(monkeypatch, profiles, share):
+    "Planted, it is found at its size; where there is none, none is found"
+    monkeypatch.setattr(f, 'horizons', lambda n: profiles)
+    monkeypatch.setattr(f, 'make_model', lambda m, **kw: Neighbours(**kw))
+    leaks = f.leakage(range(3), models=dict(planted=dict(share=share)))
+    assert abs(leaks.leaked-share).max()<.1 and ((leaks.gain>.02) if share else leaks.gain==0).all()
+
+def test_what_neighbours_can_give_is_the_limit(monkeypatch, profiles):
+    "Their mean error, shrunk as the limit says, leaks what the limit says and gains at most that (where the floor took no neighbour); shrunk otherwise it gains less"
+    monkeypatch.setattr(f, 'horizons', lambda n: profiles)
+    monkeypatch.setattr(f, 'make_model', lambda m, **kw: Neighbours(noisy=True, **kw))
+    limit = f.leak_limit(profiles)
+    leaks = f.leak_summary(f.leakage(range(6), models={'plsr': dict(share=limit.leaked), 'less': dict(share=limit.leaked/3), 'raw': dict(share=1.5)}))
+    assert abs(leaks.leaked['plsr']-limit.leaked)<.05 and limit.r2/2<leaks.gain['plsr']<limit.r2
+    assert leaks.gain['plsr']>max(leaks.gain['less'], leaks.gain['raw'])
+
+def test_our_models_can_hardly_know_the_batch():
+    "Two models of spectra, which do not show it: between nothing and the most that neighbours can give, and nearer to nothing"
+    leaks = f.leakage(range(3), n=1000, models={'plsr': dict(n_components=8), 'gpr': dict(windows=(5,), tune_samples=150)})
+    assert list(leaks.columns)==['model', 'seed', 'with_r2', 'without_r2', 'leaked', 'gain'] and len(leaks)==6
+    assert (leaks.groupby('model').leaked.mean().abs()<f.leak_limit(f.horizons(400)).leaked/2).all()
 
 def test_floored_grid_is_undone():
     d = f.floored_grid(range(2), n_components=20)

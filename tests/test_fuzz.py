@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from mirzai.instruments import SpectraFiles, spectra_chunks
 from mirzai.library import MirzaiError, SpectralLibrary, concat
 from mirzai.loading import read_library, write_library
-from test_instruments import affn, opus, spa, squeezed, xypoints
+from test_instruments import affn, linked, opus, spa, spg, squeezed, xypoints
 
 MANY = float(os.environ.get('MIRZAI_FUZZ_TIMES', 1))       # 10 for a long night
 def fuzz(n): return settings(max_examples=int(n*MANY), derandomize=True, deadline=None, database=None, print_blob=False,
@@ -127,8 +127,54 @@ def soil(sample):
 @pytest.fixture(scope='module')
 def place(tmp_path_factory): return tmp_path_factory.mktemp('fuzz')
 
+def with_gaps(raw):
+    "JCAMP-DX whose first nine values are missing"
+    head,form,data = raw.partition(b'(Y..Y))')
+    return head+form+re.sub(rb'[+]\d+', b'?', data, count=9)
+
 INSTRUMENTS = {'a.0': lambda w, y: opus(w, [('ab', y)]), 'two.0': lambda w, y: opus(w, [('ab', y), ('sc', y), ('ab', .9*y)]), 'a.spa': spa, 'percent.spa': lambda w, y: spa(w, 100*10**-y, 11),
-               'a.dx': affn, 'pairs.dx': xypoints, 'dif.dx': squeezed}
+               'a.dx': affn, 'pairs.dx': xypoints, 'dif.dx': squeezed, 'twins.0': lambda w, y: opus(w, [('ab', y), ('ab', y), ('sc', .02*10**-y), ('ref', np.full(len(y), .02))]),
+               'comma.dx': lambda w, y: affn(w, y).replace(b'.', b',').replace(b'Y,,Y', b'Y..Y'), 'gap.dx': lambda w, y: with_gaps(affn(w, y))}
+
+# files of several spectra
+SEVERAL = {'day.spg': lambda w, X: spg(w, X, titles=['north', 'south', 'wood']), 'linked.dx': lambda w, X: linked(*[affn(w, y) for y in X]),
+           'after.jdx': lambda w, X: affn(w, X[0])+xypoints(w, X[1])+squeezed(w, X[2])}
+
+@pytest.mark.parametrize('name', SEVERAL)
+def test_files_of_several_spectra(soil, place, name):
+    "Damaged anyhow: refused, or every row is a spectrum or says why it is none; the doctor comes to the same"
+    from mirzai.doctor import examine, in_lines
+    w,X = soil; good = SEVERAL[name](w, X); f = place/name
+    f.write_bytes(good); whole,_ = attempt(in_parts, f); assert len(whole)==3
+    @fuzz(250)
+    @given(MUTATIONS)
+    def check(how):
+        f.write_bytes(mutate(good, how)); got,_ = attempt(in_parts, f)
+        if got is not None:
+            sound(got); assert (np.isfinite(got.spectra).any(1)==(got.properties.scans==1)).all() and got.properties.index.is_unique
+        seen,_ = attempt(lambda: in_lines(examine(f))); assert seen is not None and all('\n' not in l for l in seen)
+    check()
+
+@pytest.mark.parametrize('name', SEVERAL)
+def test_cut_files_of_several_spectra(soil, place, name):
+    "A cut gives never fewer spectra without a word, but for blocks one after the other, of which nobody counts how many there were"
+    w,X = soil; good = SEVERAL[name](w, X); f = place/name
+    f.write_bytes(good); whole,_ = attempt(in_parts, f)
+    for n in range(0, len(good), 7):
+        f.write_bytes(good[:n]); got,_ = attempt(in_parts, f)
+        assert got is None or len(got)==3 or name=='after.jdx' and good[:n].rstrip().endswith(b'##END='), n
+
+@pytest.mark.parametrize('name', INSTRUMENTS)
+def test_the_doctor(soil, place, name):
+    "Whatever is in a file, the doctor says something about it"
+    from mirzai.doctor import examine, in_lines
+    w,X = soil; good = INSTRUMENTS[name](w, X[0]); f = place/name
+    @fuzz(60)
+    @given(MUTATIONS)
+    def check(how):
+        f.write_bytes(mutate(good, how)); seen,_ = attempt(lambda: in_lines(examine(f)))
+        assert seen is not None and all('\n' not in line for line in seen)
+    check()
 
 @pytest.mark.parametrize('name', INSTRUMENTS)
 def test_instrument_files(soil, place, name):
@@ -163,7 +209,7 @@ def test_cut_instrument_files(soil, place, name):
     f.write_bytes(good); whole,_ = attempt(in_parts, f)
     for n in range(0, len(good), 3):
         f.write_bytes(good[:n]); got,_ = attempt(in_parts, f)
-        assert got is None or np.array_equal(got.spectra, whole.spectra) and np.array_equal(got.wavenumbers, whole.wavenumbers), n
+        assert got is None or np.array_equal(got.spectra, whole.spectra, equal_nan=True) and np.array_equal(got.wavenumbers, whole.wavenumbers), n
 
 # --- tables -------------------------------------------------------------------------------------------------------
 

@@ -209,15 +209,15 @@ def test_a_run_whose_model_was_validated(mirzai, tables, tmp_path):
 
 # --- folders of older versions ------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize('layout', [1, 2, 3])
+@pytest.mark.parametrize('layout', [1, 2, 3, 4])
 def test_older_layouts_say_train_it_again(mirzai, made, tables, tmp_path, layout):
     m = tmp_path/'old'; shutil.copytree(made/'one', m); (m/'model.json').write_text(json.dumps(json.loads((m/'model.json').read_text()) | dict(schema=layout)))
     (m/'.mirzai.json').write_text(json.dumps(dict(kind='model', files=['model.json', 'weights.safetensors'])))             # as 0.9.0 wrote it
     for args in (('predict', m, tables['n'], '--out', tmp_path/'x'), ('validate', m, tables['local']), ('card', m, '--out', tmp_path/'x'), ('explain', m, tables['a'], '--out', tmp_path/'x')):
         refused(mirzai, [tmp_path], *args, names=(m, f'layout {layout}', 'train it again'))
-    refused(mirzai, [m], *train(tables['a'], m), names=(m, '--force')); runs(mirzai, *train(tables['a'], m, '--force'), said='thrown away'); assert Predictor.load(m).meta['schema']==4
+    refused(mirzai, [m], *train(tables['a'], m), names=(m, '--force')); runs(mirzai, *train(tables['a'], m, '--force'), said='thrown away'); assert Predictor.load(m).meta['schema']==5
 
-@pytest.mark.parametrize('layout', [0, 5, '4', None])
+@pytest.mark.parametrize('layout', [0, 6, '5', None])
 def test_other_layouts(mirzai, made, tables, tmp_path, layout):
     m = tmp_path/'new'; shutil.copytree(made/'one', m); (m/'model.json').write_text(json.dumps(json.loads((m/'model.json').read_text()) | dict(schema=layout)))
-    refused(mirzai, [tmp_path], 'predict', m, tables['n'], '--out', tmp_path/'x', names=(m, 'layout 4'))
+    refused(mirzai, [tmp_path], 'predict', m, tables['n'], '--out', tmp_path/'x', names=(m, 'layout 5'))

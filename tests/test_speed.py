@@ -1,5 +1,5 @@
 "What makes it fast must not change what comes out, and must step aside where it cannot work"
-import json, os, subprocess, sys
+import importlib.util, json, os, shutil, subprocess, sys, time
 from pathlib import Path
 import numpy as np, pytest
 from mirzai.plsr import PLSR
@@ -38,16 +38,131 @@ def test_shared_products_are_not_shared_between_targets():
         a, b = PLSR(5, **k).fit_rows(lib, rows[:1900]), PLSR(5, **k).fit(lib[rows[:1900]])
         np.testing.assert_allclose(a.predict_rows(lib, rows[1900:]), b.predict(lib[rows[1900:]]), rtol=1e-6)
 
+@pytest.mark.parametrize('how', ['one value', 'two values, the same sum', 'rows in another order', 'two rows changed about', 'a target'])
+def test_a_library_changed_in_place_is_another_one(how):
+    "Shared sums are known by content"
+    lib = synthetic_library(2600, 0, np.linspace(600, 4000, 120)).select('kex')
+    rows = np.random.default_rng(0).permutation(len(lib)); train,test = rows[:1500],rows[1500:]
+    PLSR(8).fit_rows(lib, train)
+    X,i,j = lib.spectra,train[0],test[0]
+    if how=='one value': X[j, 7] += 1e-4
+    if how=='two values, the same sum': X[j, [10, 60]] += np.float32([.5, -.5]); X[train, 10] += np.float32(.5); X[train, 60] -= np.float32(.5)
+    if how=='rows in another order': X[:] = X[::-1].copy()
+    if how=='two rows changed about': X[[i, j]] = X[[j, i]]
+    if how=='a target': lib.properties.loc[lib.ids[i], 'kex'] *= 1.5
+    m,anew = PLSR(8).fit_rows(lib, train),PLSR(8).fit(lib[train])
+    np.testing.assert_allclose(m.coef_, anew.coef_, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(m.predict_rows(lib, test[:3]), anew.predict(lib[test[:3]]), rtol=1e-6)
+    before = m.predict_rows(lib, test); X[test[5]] *= 1.1; X[test[5], 3] += .01
+    np.testing.assert_allclose(m.predict_rows(lib, test), m.predict(lib[test]), rtol=1e-6)
+    now = m.predict_rows(lib, test); assert now[5]!=before[5]; np.testing.assert_allclose(np.delete(now, 5), np.delete(before, 5), rtol=1e-6)
+
+@pytest.mark.parametrize('kind', [np.float32, np.float64])
+@pytest.mark.parametrize('rank', [1, 4, 9])
+def test_components_end_at_the_rank(kind, rank):
+    "Asked for more than the data hold, sums and spectra give the same, and so does scikit-learn at the rank"
+    from sklearn.cross_decomposition import PLSRegression
+    rng = np.random.default_rng(rank)
+    X = (rng.normal(size=(300, rank))@rng.normal(size=(rank, 40))+5).astype(kind); y = X[:, 0]+rng.normal(size=300)
+    how = dict(preprocess=None, log10=False, target='y')
+    a = PLSR(25, **how).fit(X, y)                      # more rows than columns: sums
+    b = PLSR(25, **how); b.target_,b.scale_,b.pipeline_ = 'y', False, None; b._choose(b._path(X.astype(np.float32), y, 25), None, None)
+    k = PLSR(rank, **how).fit(X, y)
+    for m in (a, b): np.testing.assert_allclose((X-m.mean_)@m.coef_, (X-k.mean_)@k.coef_, atol=1e-4)
+    np.testing.assert_allclose(k.predict(X), PLSRegression(rank).fit(X, y).predict(X).ravel(), atol=1e-3)
+    assert np.isfinite(a.remoteness(X)).all() and a.remoteness(X).max()<100
+
+def test_a_column_of_rounding_is_left_out():
+    "Constant but for the last digits: no coefficient of millions"
+    rng = np.random.default_rng(0)
+    for n in (40, 300):                                # by spectra, by sums
+        X = rng.normal(size=(n, 60)).astype(np.float32); y = X[:, 0]+.1*rng.normal(size=n)
+        X[:, 20:30] = 3+1e-6*rng.normal(size=(n, 10))
+        m = PLSR(5, preprocess=None, log10=False, target='y').fit(X, y)
+        assert (m.coef_[20:30]==0).all() and np.abs(m.coef_).max()<10
+
+def test_a_network_that_learns_is_folded_anew():
+    "Kept between calls, and never stale"
+    import copy, torch
+    from mirzai.loading import load_sample
+    from mirzai.learner import CNNRegressor
+    lib = load_sample().select('kex')
+    m = CNNRegressor(nets=2, epochs=1).fit(lib[:64]); one,many = lib.spectra[70:71],lib.spectra[70:90]
+    def right(m):
+        with torch.no_grad(): t = m.net_.eval()(torch.from_numpy(many)[:, None])[:, 0].numpy()
+        np.testing.assert_allclose(m.predict_scale(many), t, atol=1e-5); np.testing.assert_allclose(m.predict_scale(one), t[:1], atol=1e-5)
+        return t
+    first = right(m); kept = m.net_.folded_once()
+    assert m.net_.folded_once() is kept
+    other = CNNRegressor(nets=2, epochs=1, seed=7).fit(lib[64:128])
+    twin = copy.copy(m); twin.net_ = copy.deepcopy(m.net_); twin.net_.load_state_dict(other.net_.state_dict()); assert not np.allclose(right(twin), first)
+    assert np.array_equal(right(m), first) and m.net_.folded_once() is kept
+    with torch.no_grad(): m.net_.nets[1][0].weight.mul_(2)
+    assert not np.array_equal(right(m), first)
+    m._shift(.5); second = right(m)
+    m.net_.nets[0][1].running_mean.add_(.1); assert not np.array_equal(right(m), second)
+    with torch.inference_mode(): m.net_.load_state_dict(other.net_.state_dict())
+    right(m)
+
+def test_what_the_kernel_remembers_is_the_last_question(sample):
+    "Prediction and remoteness share a kernel, and never that of other spectra"
+    from mirzai.gpr import GPR
+    lib = sample.select('kex'); m = GPR(windows=(21,)).fit(lib[:80]); a,b = lib.spectra[100:110].copy(),lib.spectra[110:120]
+    ra,rb = m.remoteness(a),m.remoteness(b)
+    m.predict(b); assert np.array_equal(m.remoteness(a), ra); m.predict(a); assert np.array_equal(m.remoteness(b), rb)
+    pa = m.predict(a); a[3] = b[3]; assert m.predict(a)[3]!=pa[3] and (m.predict(a)[:3]==pa[:3]).all()      # changed in place
+    again = m.refit(lib[80:160]); assert not np.allclose(again.predict(b), m.predict(b)) and np.array_equal(m.remoteness(b), rb)
+
+def test_kernel_benchmark(tmp_path):
+    "Its kept ratios are those of its seconds, and keep what was promised"
+    rows = {r['job']: r for r in json.loads((root/'benchmarks'/'kernels.json').read_text())}
+    for job in ('distances', 'load', 'one'): assert np.isclose(rows[job]['ratio'], rows[job]['plain_s']/rows[job]['ours_s'])
+    assert rows['distances']['ratio']>6 and rows['load']['ratio']>6 and rows['load']['peak_mb']<600 and rows['one']['ratio']>1
+
+def benchmark(path=root/'benchmarks'/'run.py'):
+    "The script as a module"
+    spec = importlib.util.spec_from_file_location('benchmark', path)
+    spec.loader.exec_module(module := importlib.util.module_from_spec(spec))
+    return module
+
+@pytest.mark.parametrize('plain,ours', [(.04, .01), (.01, .04)])
+def test_a_benchmark_row_says_which_way_is_faster(plain, ours):
+    "Two ways of known length: the ratio is above 1 where ours is the shorter one, and only there"
+    b = benchmark()
+    took = b.interleaved(dict(plain=lambda: time.sleep(plain), ours=lambda: time.sleep(ours)), 3)
+    r = b.row('known', took['plain'], took['ours'], '', '')
+    assert (r['ratio']>1)==(plain>ours) and plain/2<r['plain_s']<4*plain and r['plain_s']/r['ours_s']==r['ratio']
+
+def kept(): return json.loads((root/'benchmarks'/'results.json').read_text())
+
 def test_benchmark_rows():
-    "The benchmark's last run has every job, each with both sides"
-    rows = json.loads((root/'benchmarks'/'results.json').read_text())
-    by = {r['job']: r for r in rows}
-    assert {'train_step', 'time_to_r2', 'plsr_sweep', 'predict', 'attribution', 'load_memory', 'import'}<=set(by)
-    for r in rows[1:]:
-        assert {'job', 'plain_s', 'ours_s', 'ratio', 'size', 'note'}<=set(r)
-        assert np.isclose(r['ratio'], r['plain_s']/r['ours_s'])
+    "Every job of the script is in its last full run, with times that are times and a ratio that is theirs"
+    machine, *rows = kept()
+    assert machine['job']=='machine' and machine['torch'] and len(rows)>30
+    jobs = {r['job'] for r in rows}
+    for job in benchmark().JOBS: assert any(j==job or j.startswith(job+' ') for j in jobs), job
+    for r in rows:
+        assert 0<r['ours_s']<1e5 and 0<r['plain_s']<1e5 and r['size'] and r['note'], r
+        assert np.isclose(r['ratio'], r['plain_s']/r['ours_s']), r
+
+def test_benchmark_rows_bear_out_the_page():
+    "What the page about speed says of them: a floor that nothing passes, sums that do not grow with components, less memory, nothing tried that helped"
+    rows = kept()[1:]
+    one = {r['job']: r for r in rows}
+    assert one['train_step floor']['ours_s']<one['train_step']['ours_s']<one['train_step eager']['ours_s']<one['train_step']['plain_s']
+    assert one['load_memory']['ours_mb']<one['load_memory']['plain_mb']/2
+    assert all(r['ratio']<1 for r in rows if r['job']=='tried')
+    def growth(job, key): return [(r['plain_s'], r['ours_s']) for r in sorted((r for r in rows if r['job']==job), key=lambda r: r[key])]
+    components, samples = growth('growth plsr components', 'components'), growth('growth plsr samples', 'n')
+    assert components[-1][0]>5*components[0][0] and components[-1][1]<1.3*components[0][1]
+    assert len(samples)==4 and all(b>a for way in zip(*samples) for a,b in zip(way, way[1:]))
 
 def test_benchmark_runs(tmp_path):
-    "The script still works, on the job that is soonest done"
-    r = subprocess.run([sys.executable, str(root/'benchmarks'/'run.py'), '--quick', '--only', 'load_memory'], cwd=tmp_path, capture_output=True, text=True)
-    assert r.returncode==0 and 'load_memory' in r.stdout, r.stderr[-2000:]
+    "The script still works, on the job that is soonest done, and writes the row that is kept"
+    for f in ('run.py', 'synthetic.py'): shutil.copy(root/'benchmarks'/f, tmp_path/f)
+    r = subprocess.run([sys.executable, str(tmp_path/'run.py'), '--quick', '--only', 'load_memory'], cwd=tmp_path, capture_output=True, text=True)
+    assert r.returncode==0, r.stderr[-2000:]
+    machine, row = json.loads((tmp_path/'results-quick.json').read_text())
+    old = next(r for r in kept() if r['job']=='load_memory')
+    assert machine.keys()==kept()[0].keys() and row.keys()==old.keys() and row['job']=='load_memory'
+    assert row['ours_mb']<row['plain_mb'] and 0<row['ours_s'] and np.isclose(row['ratio'], row['plain_s']/row['ours_s'])

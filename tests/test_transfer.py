@@ -167,19 +167,63 @@ def test_a_state_loaded_into_a_kernel_is_the_one_that_predicts(models, kept):
     m.net_.load_state_dict(other.net_.state_dict())
     assert np.allclose(m.predict_scale(kept[300:310]), other.predict_scale(kept[300:310]), atol=1e-5)
 
-@pytest.mark.parametrize('change', [dict(kernel=10**18), dict(nets=10**6), dict(nets='2')])
+@pytest.mark.parametrize('change', [dict(kernel=10**18), dict(nets=10**6), dict(nets='2'), dict(nets=3)])
 def test_settings_that_lie_are_refused_at_once(models, kept, tmp_path, change):
     from mirzai.predictor import Predictor, fingerprint, save_model
     save_model(models['fine-tuned' if 'nets' in change else 'cnn-transfer'], tmp_path/'m', kept[:120])
     meta = json.loads((tmp_path/'m'/'model.json').read_text()); meta['settings'] |= change
     meta['sha256'] = fingerprint(meta, (tmp_path/'m'/'weights.safetensors').read_bytes())
     (tmp_path/'m'/'model.json').write_text(json.dumps(meta))
-    if 'kernel' in change: Predictor.load(tmp_path/'m')     # the arrays say how many soils, nothing else does
-    else:
-        with pytest.raises(MirzaiError, match='do not fit together'): Predictor.load(tmp_path/'m')
+    with pytest.raises(MirzaiError, match='do not fit together' if change=={'nets': 3} else 'which must be'): Predictor.load(tmp_path/'m')
 
 def test_more_soils_than_a_kernel_takes(kept, monkeypatch):
     from mirzai import learner
     monkeypatch.setattr(learner, 'AT_MOST', 60)
     with pytest.warns(UserWarning, match='60 of 100 samples used'): m = learner.CNNRegressor(pretrained=True).fit(kept[:100])
     assert len(m.net_.nets[0].alpha)==60
+
+def with_a_line(lib, low=2269, high=2389):
+    "Carbon dioxide replaced by a straight line, as some instruments do it"
+    i,j = np.searchsorted(lib.wavenumbers, [low, high])
+    X = lib.spectra.astype(np.float64)
+    X[:, i:j+1] = X[:, [i]]+(X[:, [j]]-X[:, [i]])*np.linspace(0, 1, j-i+1)
+    return SpectralLibrary(X, lib.wavenumbers, lib.properties, 'line')
+
+@pytest.mark.parametrize('name', ['gpr', 'gpr-transfer', 'cnn-transfer'])
+def test_the_air_does_not_matter(kept, name):
+    "Trained and asked with carbon dioxide or with a line: one answer"
+    from mirzai.experiment import make_model
+    line, new = with_a_line(kept), slice(300, 340)
+    models = [make_model(name).fit(lib[:120]) for lib in (kept, line)]
+    answers = [m.predict_scale(lib[new]) for m in models for lib in (kept, line)]
+    assert all(np.allclose(a, answers[0], atol=2e-4) for a in answers), [np.abs(a-answers[0]).max() for a in answers]
+
+@pytest.mark.parametrize('name', ['gpr', 'gpr-transfer', 'cnn-transfer'])
+@pytest.mark.parametrize('decimals', [None, 4])
+def test_rounding_is_no_signal(kept, name, decimals):
+    "A line beyond the region, in single precision or with four decimals: nothing is divided by its rounding"
+    from mirzai.experiment import make_model
+    from mirzai.metrics import r2
+    line = with_a_line(kept, 2200, 2450)
+    if decimals: line.spectra[:] = line.spectra.round(decimals)
+    y, new = np.log10(kept.y()[200:]), slice(200, None)
+    plain, lined = (make_model(name).fit(lib[:200]) for lib in (kept, line))
+    assert r2(y, lined.predict_scale(line[new]))>r2(y, plain.predict_scale(kept[new]))-.03
+    assert r2(y, lined.predict_scale(kept[new]))>r2(y, plain.predict_scale(kept[new]))-.06
+
+def test_a_feature_that_nobody_measured_does_not_count(kept):
+    "gpr-transfer on spectra that end early: features beyond the end are rounding"
+    from mirzai.transfer import TransferGPR
+    cut = SpectralLibrary(kept.spectra[:120, 80:1596], kept.wavenumbers[80:1596], kept.properties[:120])
+    m = TransferGPR().fit(cut)
+    for view in m.views_: assert np.abs(view).max()<60
+    assert all(np.isinf(s).any() for s in m.spread_)
+
+def test_new_spectra_are_read_one_by_one(models, kept):
+    "To the bit, in any company, in blocks of one size"
+    from mirzai.predictor import in_fixed_blocks
+    import pandas as pd
+    m = models['gpr-transfer']
+    told = lambda X, _=None: pd.DataFrame(dict(p=m.predict(X), r=m.remoteness(X)))
+    whole = in_fixed_blocks(told, kept.spectra[300:340])
+    for i in (0, 31, 32, 39): assert in_fixed_blocks(told, kept.spectra[300+i:301+i]).equals(whole[i:i+1].reset_index(drop=True))
