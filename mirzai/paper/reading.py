@@ -216,7 +216,8 @@ def claims(runs:PaperRuns)->pd.DataFrame: # a row a claim, a column a library an
     "The verdict on each of the paper's bands"
     t = table(runs, 'verdicts').query('bands=="paper"')
     t = t.assign(band=t.claim.map({c.claim: f'{c.high}-{c.low} {c.claim}' for c in CLAIMS.itertuples()}))
-    failed = t[TESTS].apply(lambda r: ', '.join(r.index[r=='does not hold']), axis=1)
+    made = [k for k in TESTS if k in t]     # kept runs may be older than a test
+    failed = t[made].apply(lambda r: ', '.join(r.index[r=='does not hold']), axis=1)
     t['said'] = t.verdict.where(failed=='', t.verdict+' ('+failed+')')
     return t.pivot(index='band', columns=['library', 'model'], values='said').loc[t.band.unique()]
 
