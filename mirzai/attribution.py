@@ -180,13 +180,15 @@ def _captum(method, model, z, b, through, steps, seed):
             raise MirzaiError("attribute: 'deeplift' needs a network without a kernel: use method='shap'")
         f = _Module(model.net_, through)
     b,one = torch.from_numpy(b)[:, None], torch.from_numpy(b.mean(0))[None, None]
-    torch.manual_seed(seed)
+    before = np.random.get_state()
+    np.random.seed(seed%2**32)        # Captum draws from NumPy's common generator
     ask = {'gradientshap': lambda x: c.GradientShap(f).attribute(x, b, n_samples=steps, stdevs=0.),
            'integrated': lambda x: c.IntegratedGradients(f).attribute(x, one, n_steps=steps),
            'deeplift': lambda x: c.DeepLiftShap(f).attribute(x, b)}[method]
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', 'Setting forward, backward hooks')
         out = [ask(x[None])[0, 0].detach().numpy() for x in torch.from_numpy(z)[:, None]]
+    np.random.set_state(before)
     return np.array(out, dtype=np.float32).reshape(z.shape)
 
 # %% ../nbs/11_attribution.ipynb #70a37547

@@ -143,6 +143,16 @@ def test_methods_agree_on_a_network(sample, through):
     again = attribute(m, lib[200:206], lib[:200], through=through, quiet=True)
     np.testing.assert_array_equal(again.values, ways['shap'].values)
 
+def test_captum_s_draws_follow_the_seed(sample):
+    "Twice the same, another seed another draw, and the user's own random numbers go on as if nothing had been drawn"
+    lib = sample.select('kex'); m = PLSR(5).fit(lib)
+    draw = lambda seed: attribute(m, lib[:3], lib, method='gradientshap', steps=3, seed=seed, quiet=True).values
+    np.random.seed(5); expected = np.random.random()
+    np.random.seed(5); first = draw(0)
+    assert np.random.random()==expected
+    np.testing.assert_array_equal(draw(0), first)
+    assert not np.allclose(draw(1), first)
+
 def test_groups_keep_missing_and_cut_numbers():
     a = picture(TRUE)
     a.properties = pd.DataFrame({'order': ['a', 'b', None, 'b']*20, 'depth': np.arange(80.)})

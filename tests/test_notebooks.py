@@ -22,7 +22,7 @@ def work(pipe, path):
     try: pipe.send(('ran', compare_outputs.look(path)))
     except BaseException as e: pipe.send(('failed', f'{type(e).__name__}: {e}'[-4000:]))
 
-def look(processes, path, timeout=300):
+def look(processes, path, timeout=600):
     "What comes out otherwise than it stands, from a process of its own"
     here, there = processes.Pipe()
     process = processes.Process(target=work, args=(there, path)); process.start(); there.close()
