@@ -318,7 +318,7 @@ DAMAGED = {'utf-16': lambda t: t.to_csv(index=False).encode('utf-16'), 'titled':
 def test_damaged_text(small, tmp_path, name):
     good = DAMAGED[name](small); f = tmp_path/'t.txt'
     f.write_bytes(good); assert attempt(in_parts, f)[0] is not None
-    @fuzz(150)
+    @fuzz(100)
     @given(MUTATIONS)
     def check(how):
         f.write_bytes(mutate(good, how)); got,_ = attempt(in_parts, f)
@@ -331,7 +331,7 @@ def test_damaged_workbooks(small, tmp_path):
     f = tmp_path/'t.xlsx'; small.to_excel(f, index=False); good = f.read_bytes()
     with zipfile.ZipFile(f) as z: parts = {n: z.read(n) for n in z.namelist()}
     assert attempt(in_parts, f)[0] is not None
-    @fuzz(150)
+    @fuzz(100)
     @given(MUTATIONS, st.sampled_from(['', *sorted(parts)]))
     def check(how, inside):
         if inside: zipped(f, parts|{inside: mutate(parts[inside], how)})
