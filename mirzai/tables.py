@@ -151,19 +151,34 @@ def _links(w)->np.ndarray|None: # (p-1,) booleans; None: these columns have no o
     around = pd.Series(size).rolling(9, center=True, min_periods=1).median().to_numpy()
     return onward&(size>=.3*around)&(size<=5.5*around)
 
-def _chains(links)->np.ndarray: # (p,) lengths
-    "How long the chain is to which each column belongs"
-    chain = np.cumsum(np.r_[True, ~links])-1
-    return np.bincount(chain)[chain]
+def _chains(links)->np.ndarray: # (p,) numbers of chains, 0, 1, 2, ...
+    "To which chain each column belongs"
+    return np.cumsum(np.r_[True, ~links])-1
+
+def _going_on(w, chain)->np.ndarray: # booleans, one a chain
+    "The chains that go on in one direction and hold the most columns; the others stand in their way"
+    length,sign = np.bincount(chain), np.sign(np.median(np.diff(w)))
+    starts = np.r_[0, np.cumsum(length)[:-1]]
+    low,high = sign*w[starts], sign*w[starts+length-1]
+    if len(length)>500: return length>=3
+    total,before = length.astype(float), np.full(len(length), -1)
+    for k in range(1, len(length)):
+        fits = np.flatnonzero(high[:k]<low[k])
+        if len(fits): before[k] = fits[total[fits].argmax()]; total[k] += total[before[k]]
+    kept,k = np.zeros(len(length), dtype=bool), int(total.argmax())
+    while k>=0: kept[k] = True; k = before[k]
+    return kept&(length>=3)
 
 # %% ../nbs/00d_tables.ipynb #fb9f27dc
 def _in_order(w)->np.ndarray|None: # (p,) booleans
-    "Which numbers belong to the chains, in this order: loners go first, they may part what belongs together"
-    kept = np.ones(len(w), dtype=bool)
-    for least in (3, .05):
-        if kept.sum()<10 or (links := _links(w[kept])) is None: return None
-        length = _chains(links)
-        kept[kept] = length>=max(3, least if least>1 else least*length.max())
+    "Which numbers belong to the chains, in this order; what stands in their way goes first, it may part what belongs together"
+    if (links := _links(w)) is None: return None
+    chain = _chains(links)
+    kept = _going_on(w, chain)[chain]
+    if kept.sum()<10 or (links := _links(w[kept])) is None: return None
+    chain = _chains(links)
+    length = np.bincount(chain)
+    kept[kept] = (length>=max(3, .05*length.max()))[chain]
     return kept if kept.mean()>=.8 else None
 
 def on_grid(w # (p,) numbers over columns, in the order of the file
@@ -288,10 +303,16 @@ def _is_units(row:list, axis:Axis)->bool:
     return any(re.search(r'/|%|\bmg\b|cmol|units?\b|g kg', t, re.I) and as_number(t) is None for t in others) and '' in others
 
 # %% ../nbs/00d_tables.ipynb #5adaf3b2
+def _may_be_axis(i:int, row:list)->bool:
+    "Worth a closer look? Further down only numbers of three digits before the point are"
+    if i<3: return True
+    some_cells = [c for c in map(str, row[:40]) if c.strip()][:30]
+    return sum(bool(re.search(r'(?<![\d.,])\d{3,}', c)) for c in some_cells)>=5
+
 def _as_rows(rows:list, name)->Layout|None:
     "A table with a header of wavenumbers; the first trouble is remembered"
     for i,row in enumerate(rows):
-        axis = Axis(row)
+        axis = Axis(row) if _may_be_axis(i, row) else None
         if not axis: continue
         out = Layout('rows', i, list(map(str, row)), i+1)
         if i+1<len(rows) and _is_units(rows[i+1], axis):
@@ -332,7 +353,7 @@ def find_layout(rows:list, # the first rows of a file, each a list of cells
     out = _as_rows(rows, name)
     down = _as_columns(rows, name, decimal) if out is None or _on_its_side(rows, out) else None
     if out is None and down is None:
-        axes = [Axis(row) for row in rows if row]
+        axes = [Axis(row) for i,row in enumerate(rows) if row and _may_be_axis(i, row)]
         odd = [a for a in axes if a.looks and (a is axes[0] or a.looks!='values of spectra')]
         _refuse_axis((odd or axes or [Axis([])])[0], name)
     return down or out
