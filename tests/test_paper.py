@@ -54,6 +54,7 @@ def test_figures_are_the_same_file_again(tmp_path, sample):
     for d in ('a', 'b'):
         for name,(run,_,f) in a.figures_of(r.PaperRuns(kept), sample).items():
             if name in ('figure_3', 'figure_8'): r.save_figure(f(), tmp_path/d/name)
+    assert {f.name for f in (tmp_path/'a').iterdir()}=={f'figure_{n}.{e}' for n in (3, 8) for e in ('svg', 'pdf')}
     for f in (tmp_path/'a').iterdir(): assert f.read_bytes()==(tmp_path/'b'/f.name).read_bytes() and f.stat().st_size>2000
 
 def test_no_results(tmp_path):
@@ -73,7 +74,7 @@ def test_the_command_at_the_scale_of_a_sample(mirzai, tmp_path, monkeypatch):
     assert 'Not possible at this scale' in page and 'Fig. 7' in page.split('Not possible')[1] and '<script' not in page
     assert {f.name for f in (tmp_path/'p'/'figures').iterdir()}>={'figure_3.svg', 'figure_3.pdf', 'figure_1.pdf'}
     before = {f: f.stat().st_mtime_ns for f in (tmp_path/'p'/'stores').rglob('tasks/*/*.parquet')}
-    assert mirzai(*args)[0]==0
+    assert before and mirzai(*args)[0]==0
     assert {f: f.stat().st_mtime_ns for f in (tmp_path/'p'/'stores').rglob('tasks/*/*.parquet')}==before
     code,_,err = mirzai('paper', '--scale', 'smoke', '--out', tmp_path/'p')
     assert code==2 and 'another paper' in err
