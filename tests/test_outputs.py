@@ -41,7 +41,8 @@ def table(**columns):
 @pytest.mark.parametrize('old,new', [
     ('R2 0.640', 'R2 0.610'), ('12 of 40 flagged', '13 of 40 flagged'), ('r2    0.640\nrmse  0.210', 'r2    0.640\nrmse  0.250'), ('mirzai 0.11.0', 'mirzai 0.10.0'),
     ('0.640', '-0.640'), ('1e-3', '1e-4'), ('1,200 soils', '1,300 soils'), ('held', 'failed'), ('one line', 'one line\nand another'), ('a line', ''), ('(3, 4)', '(4, 3)'),
-    ('[0.1, 0.2]', '[0.1, 0.3]'), ('0.5 cmol(+)/kg', '0.6 cmol(+)/kg'), ('1764 wavenumbers', '1701 wavenumbers'), ('nan', '0.1'), ('mape 62%', 'mape 135%')])
+    ('[0.1, 0.2]', '[0.1, 0.3]'), ('0.5 cmol(+)/kg', '0.6 cmol(+)/kg'), ('1764 wavenumbers', '1701 wavenumbers'), ('nan', '0.1'), ('mape 62%', 'mape 135%'),
+    ('explained: 1 of 12 bands hold', 'explained: 2 of 12 bands hold'), ('2 files read', '2 files read\n1 of 3 files not read')])
 def test_a_changed_result_is_noticed(old, new):
     assert differs(old, new) and differs(old, new, 'plain') and not differs(old, old) and not differs(new, new)
 
@@ -49,7 +50,8 @@ def test_a_changed_result_is_noticed(old, new):
     ('done in 12.3 s', 'done in 9 s'), ('1.5 ms a spectrum', '12 µs a spectrum'), ('took 3 min 12 s', 'took 1 min 2 s'), ('00:12', '01:15:30'), ('{"a": 1, \'seconds\': 0.4}', '{"a": 1, \'seconds\': 0.6}'),
     ('here, 2025-03-01: held', 'here, 2026-11-28: held'), ('<f at 0x7f1234567890>', '<f at 0x7f0987654321>'), ('/tmp/tmpab12cd_9/p.csv', '/tmp/tmpxx99yy00/p.csv'), ('library tmpab12cd_9', 'library tmp9_dc21ba'),
     ('83 kB', '91.2 kB'), ('torch 2.13.0', 'torch 2.14.1'), ('R2 0.640', 'R2 0.641'), ('0.50', '0.51'), ('1.3e-15', '8.9e-16'), ('bias 0.01', 'bias 0.00'), ('takes 1.3 times as long', 'takes 2 times as long'),
-    ('sha256 0a1b2c3d4e5f60718293a4b5c6d7e8f9', 'sha256 ff1b2c3d4e5f60718293a4b5c6d7e800'), ('seconds    3.2', 'seconds    4.9')])
+    ('sha256 0a1b2c3d4e5f60718293a4b5c6d7e8f9', 'sha256 ff1b2c3d4e5f60718293a4b5c6d7e800'), ('seconds    3.2', 'seconds    4.9'),
+    ('read\ndone', 'read\ntraining plsr: 2 s\nrandom models: 2 of 19, about 17 s left\ndone'), ('training plsr: 0 of 3', 'training plsr: 0 of 3\ntraining plsr: 2 of 3')])
 def test_the_clock_and_the_machine_are_not(old, new): assert not differs(old, new)
 
 def test_tables_are_read_by_column():

@@ -55,6 +55,7 @@ def test_figures_are_the_same_file_again(tmp_path, sample):
     for d in ('a', 'b'):
         for name,(run,_,f) in a.figures_of(r.PaperRuns(kept), sample).items():
             if name in ('figure_3', 'figure_8'): r.save_figure(f(), tmp_path/d/name)
+    assert {f.name for f in (tmp_path/'a').iterdir()}=={f'figure_{n}.{e}' for n in (3, 8) for e in ('svg', 'pdf')}
     for f in (tmp_path/'a').iterdir(): assert f.read_bytes()==(tmp_path/'b'/f.name).read_bytes() and f.stat().st_size>2000
 
 def test_no_results(tmp_path):
@@ -76,7 +77,7 @@ def test_the_command_at_the_scale_of_a_sample(mirzai, tmp_path, monkeypatch):
     about = json.loads((tmp_path/'p'/'results'/'about.json').read_text())
     assert not unrecorded(tmp_path/'p'/'results') and {m['command'] for m in about['made']}=={'mirzai paper --scale sample'}
     before = {f: f.stat().st_mtime_ns for f in (tmp_path/'p'/'stores').rglob('tasks/*/*.parquet')}
-    assert mirzai(*args)[0]==0
+    assert before and mirzai(*args)[0]==0
     assert {f: f.stat().st_mtime_ns for f in (tmp_path/'p'/'stores').rglob('tasks/*/*.parquet')}==before
     code,_,err = mirzai('paper', '--scale', 'smoke', '--out', tmp_path/'p')
     assert code==2 and 'another paper' in err

@@ -34,7 +34,8 @@ MASKS = [
 ]
 CLOCK = re.compile(r'(?i)\b(?:seconds?|time|took|minutes?|wall|cpu|hours?|ms|speed|faster|per second|memory|peak|[kM]B)\b|(?:^|_)s(?:$|_)|\bµs\b|_ms$')
 
-PROGRESS = re.compile(r'█|^Epoch \d+/\d+ : \|')
+# bars, and the lines of `Progress`, of which a slow machine prints more: 'training plsr: 2 s', 'random models: 2 of 19, about 17 s left'
+PROGRESS = re.compile(r'█|^Epoch \d+/\d+ : \||^[a-z][^:;]*: (?:\d+ of \d+(?:, about .* left)?|\d+ (?:s|min|h))$')
 
 class _Tables(HTMLParser):
     "Rows of cells of all tables, and the text beside them; pictures and styles are left out"
