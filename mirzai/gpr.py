@@ -52,7 +52,7 @@ def views(X, # (n, p) absorbance
     return [SavitzkyGolay(window, k, k).fit_transform(z) for k in (1, 2)]
 
 # %% ../nbs/06_gpr.ipynb #kn000008
-QUIET = .01   # spread, as a share of the median one, below which a column is rounding and is left out
+QUIET = .02   # spread, as a share of the median one, below which a column is rounding and is left out
 
 def spread_of(view # (n, p) of the training set
              )->np.ndarray: # (p,) standard deviations; infinite where a column is left out

@@ -110,3 +110,50 @@ def test_the_table_for_the_audit():
     drawn = t.fault.str.contains('drawn|MAPE of PLSR|MAPE of CNN')
     assert t.what[drawn].str.contains('SIMULATED').all()
     assert t.what[t.fault.str.contains('horizons|re-run')].str.contains('SYNTHETIC').all()
+
+# --- model folders that say what cannot be ------------------------------------------------------------------------
+
+@pytest.fixture(scope='module')
+def saved(tmp_path_factory):
+    from mirzai.applicability import certify, fit_domain
+    from mirzai.gpr import GPR
+    from mirzai.loading import load_sample
+    from mirzai.plsr import PLSR
+    from mirzai.predictor import save_model
+    d,lib = tmp_path_factory.mktemp('saved'),load_sample().select('kex')[:120]
+    c,held_out = certify(lambda: PLSR(5), lib, 3)
+    m = PLSR(5).fit(lib); save_model(m, d/'plsr', lib, calibration=c, domain=fit_domain(m, lib, held_out))
+    save_model(GPR(windows=(21,)).fit(lib), d/'gpr', lib)
+    return d
+
+def rewritten(folder, change, arrays=None):
+    "Changed, with a fingerprint that fits: it is no signature"
+    import json
+    from safetensors.numpy import load, save
+    from mirzai.predictor import fingerprint
+    meta,raw = json.loads((folder/'model.json').read_text()),(folder/'weights.safetensors').read_bytes()
+    change(meta)
+    if arrays: a = load(raw); arrays(a); raw = save(a); (folder/'weights.safetensors').write_bytes(raw)
+    meta['sha256'] = fingerprint(meta, raw); (folder/'model.json').write_text(json.dumps(meta))
+
+CHANGES = dict(k=('calibration', 0), beta=('calibration', float('nan')), window=('calibration', 10**9), poorer=('calibration', 2), share=('domain', -1),
+               intercept=('settings', float('inf')), n_components=('settings', True), preprocess=('settings', 'os'), n=('training', '7'), synthetic=('training', 'no'))
+
+@pytest.mark.parametrize('name', list(CHANGES))
+def test_settings_out_of_range_are_one_line(saved, tmp_path, mirzai, name):
+    import shutil
+    part,value = CHANGES[name]
+    shutil.copytree(saved/'plsr', tmp_path/'m'); rewritten(tmp_path/'m', lambda m: m[part].update({name: value}))
+    code,out,err = mirzai('card', tmp_path/'m', '--out', tmp_path/'x')
+    assert code==2 and len(err.splitlines())==1 and f'{part}.{name} is' in err and not (tmp_path/'x').exists(), err
+
+@pytest.mark.parametrize('what', ['factor', 'alpha', 'target', 'view0/known', 'view0/spread', 'theta'])
+def test_a_factor_of_other_soils_is_refused(saved, tmp_path, mirzai, what):
+    import shutil
+    def change(a):
+        v = a[f'model/{what}'].copy()
+        v.flat[len(v.flat)//2 if what=='factor' else 0] = np.nan if what=='view0/spread' else v.flat[0]*1.5+1
+        a[f'model/{what}'] = v
+    shutil.copytree(saved/'gpr', tmp_path/'m'); rewritten(tmp_path/'m', lambda m: None, change)
+    code,out,err = mirzai('card', tmp_path/'m', '--out', tmp_path/'x')
+    assert code==2 and len(err.splitlines())==1, (what, err)
