@@ -18,6 +18,6 @@ if __name__=='__main__':
     pd.set_option('display.width', 200); pd.set_option('display.max_columns', 30); pd.set_option('display.max_colwidth', 60)
     print(f'\nSYNTHETIC library, {a.n} soils, random split 0, test R2:\n{t["scores"].to_string(index=False)}')
     print(f'\nAUROC by wavenumber against the strongest fifth of the drivers, with 95% intervals:\n{t["auroc"].query("share==.2").drop(columns="share").round(3).to_string(index=False)}')
-    shown = ['library', 'model', 'bands', 'low', 'high', 'assignment', 'importance', 'deletion', 'agreement', 'randomised', 'drivers', 'verdict']
+    shown = ['library', 'model', 'bands', 'low', 'high', 'assignment', 'importance', 'deletion', 'agreement', 'randomised', 'control', 'drivers', 'verdict']
     print(f'\nVerdicts:\n{t["verdicts"][shown].round(2).to_string(index=False)}')
     for k in ('by_order', 'orders', 'pairs'): print(f'\n{k}:\n{t[k].round(3).to_string(index=False)}')

@@ -5,7 +5,7 @@
         that hold. PLSR: about four minutes on a free core; the Gaussian process: about half an hour
     python benchmarks/verdicts.py network [--n 6000] [--seed 0] [--out FOLDER]
         SYNTHETIC soils whose drivers are known; one network of the recipe for large libraries, two of other seeds, and the control's
-        eight trainings: about ten minutes on a free core
+        eight trainings on halves of the soils
 With --out the tables go to verdicts_nothing_MODEL.csv and verdicts_network.csv there; nbs/11c_verdicts.ipynb shows those of nbs/results.
 """
 import os

@@ -1479,6 +1479,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'mirzai.verdicts._claim': ('verdicts.html#_claim', 'mirzai/verdicts.py'),
                                  'mirzai.verdicts._coefficients': ('verdicts.html#_coefficients', 'mirzai/verdicts.py'),
                                  'mirzai.verdicts._dealt': ('verdicts.html#_dealt', 'mirzai/verdicts.py'),
+                                 'mirzai.verdicts._enough': ('verdicts.html#_enough', 'mirzai/verdicts.py'),
                                  'mirzai.verdicts._fade': ('verdicts.html#_fade', 'mirzai/verdicts.py'),
                                  'mirzai.verdicts._has_kernel': ('verdicts.html#_has_kernel', 'mirzai/verdicts.py'),
                                  'mirzai.verdicts._importances': ('verdicts.html#_importances', 'mirzai/verdicts.py'),

@@ -447,6 +447,9 @@ def _pictured(model, f, z, b, k, w)->Attribution: # of the k-th of several refit
     return Attribution(values, z[:len(values)], w, told, 0., 'refitted')
 
 # %% ../nbs/11c_verdicts.ipynb #98a565f8
+def _enough(n): # bands of nothing; of fewer than nineteen all must be less steady
+    return max(LEVEL, 1/(1+n))
+
 def _usual(S, null)->np.ndarray: # (bands,) root mean square over these models of nothing
     return np.sqrt((S[:, null]**2).mean(1))+1e-300
 
@@ -457,7 +460,7 @@ def _against(S, own, of_nothing)->pd.DataFrame: # columns: steady, control_p; an
     null = [S[rows, p]/_usual(S[rows], k[k!=p]) for p,rows in zip(k, of_nothing)]
     share = lambda x, pool: (1+(pool>=x[:, None]).sum(1))/(1+len(pool))
     rest = lambda p: np.concatenate([n for q,n in enumerate(null) if q!=p])
-    alarms = np.concatenate([share(n, rest(p))<=LEVEL for p,n in enumerate(null)])
+    alarms = np.concatenate([share(n, rest(p))<=_enough(len(rest(p))) for p,n in enumerate(null)])
     t = pd.DataFrame(dict(steady=here, control_p=share(here, np.concatenate(null))))
     return t.assign(false_alarms=alarms.mean(), bands_of_nothing=len(alarms))
 
@@ -592,7 +595,7 @@ def _judged(t:pd.DataFrame)->pd.DataFrame:
     t['deletion'] = mark(t.deletion_p, t.deletion_p<=LEVEL)
     t['agreement'] = mark(t.sign_agreement, (t.sign_agreement>=.8)&(t.rank_agreement>=.8))
     t['randomised'] = mark(t.randomised_p, t.randomised_p<=LEVEL)
-    t['control'] = mark(t.control_p, t.control_p<=LEVEL)
+    t['control'] = mark(t.control_p, t.control_p<=np.maximum(LEVEL, 1/(1+t.bands_of_nothing)))
     t['drivers'] = mark(t.driver_rank, t.driver_rank>=1-SHARE)
     t['verdict'] = [_verdict(list(r)) for r in t[TESTS].itertuples(index=False)]
     t['assignment'] = [assignment(b.low, b.high) for b in t.itertuples()]
