@@ -588,12 +588,11 @@ def _ids_there(path:Path)->list|None: # None: no predictions of mirzai
 # %% ../nbs/15_cli.ipynb #a57b5b6f
 def _ids_in_book(path:Path)->list|None:
     "The same for a workbook"
-    from importlib.util import find_spec
-    if not find_spec('openpyxl'): return None
-    from openpyxl import load_workbook
+    from mirzai.tables import workbook_rows
     try:
-        head,*rows = load_workbook(path, read_only=True).active.iter_rows(values_only=True)
-        return [str(r[0]) for r in rows] if head[:1]==('id',) and head[-1:]==('flag',) else None
+        head,*rows = workbook_rows(path)
+        ours = tuple(head[:1])==('id',) and tuple(head[-1:])==('flag',)
+        return [str(r[0]) for r in rows] if ours else None
     except Exception: return None   # whatever it is, it is not ours
 
 # %% ../nbs/15_cli.ipynb #799abf1b
