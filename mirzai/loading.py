@@ -20,6 +20,7 @@ from importlib.util import find_spec
 from itertools import chain, islice
 from pathlib import Path
 from soilspecdl.datasets import load_toy_kssl
+from .core import because
 from .library import MirzaiError, SpectralLibrary, some, spectrum_axes
 from .tables import Axis, CELLS, HEAD, as_number, find_layout, spectral_columns, wavenumber_of, workbook_rows
 from .units import PROPERTY_UNITS   # what a library's values are
@@ -64,7 +65,7 @@ def _not_too_high(lib, name):
     high = np.max(lib.spectra, initial=-np.inf, where=np.isfinite(lib.spectra))
     if high<=10: return lib
     raise MirzaiError(f'{name}: values up to {high:.4g} cannot be absorbance: if they are percent say '
-                      f'unit percent, else convert them')
+                      f'--unit percent, else convert them')
 
 def _upside_down(lib)->np.ndarray: # (n,) boolean
     mean = lambda a, b: lib.spectra[:, (lib.wavenumbers>=a)&(lib.wavenumbers<=b)].mean(1)
@@ -88,8 +89,7 @@ def reading(path, # the file
     except ImportError:
         raise MirzaiError(f"{path}: reading {kind} needs more packages: pip install 'mirzai[instruments]'")
     except Exception as e:
-        why = ' '.join(f'{type(e).__name__} {e}'.split())[:100]
-        raise MirzaiError(f'{path}: damaged {kind} file ({why}): export it again')
+        raise MirzaiError(f'{path}: damaged {kind} file{because(e)}: export it again')
 
 # %% ../nbs/01_loading.ipynb #fbd9102a
 _LONGEST = 10_000_000   # characters in a line: a few bytes of gzip can hold one without end

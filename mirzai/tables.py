@@ -12,7 +12,7 @@ import numpy as np, pandas as pd
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from .core import MirzaiError, some
+from .core import MirzaiError, because, some
 
 # %% ../nbs/00d_tables.ipynb #d1294826
 SHEET_MEGABYTES = 512   # unpacked; 8,000 spectra of 1,700 points have some 450
@@ -82,8 +82,7 @@ def workbook_rows(path, # an Excel file (.xlsx)
                 if filled: yield list(row[:filled[-1]])
     except (MirzaiError, OSError): raise
     except Exception as e:     # a damaged workbook raises what it likes
-        why = ' '.join(f'{type(e).__name__} {e}'.split())[:80]
-        raise MirzaiError(f'{path}: damaged workbook ({why}): save it again, as .xlsx or CSV')
+        raise MirzaiError(f'{path}: damaged workbook{because(e)}: save it again, as .xlsx or CSV')
 
 # %% ../nbs/00d_tables.ipynb #e68807ed
 def workbook_table(path, # an Excel file (.xlsx)
