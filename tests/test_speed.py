@@ -63,7 +63,7 @@ def test_components_end_at_the_rank(kind, rank):
     "Asked for more than the data hold, sums and spectra give the same, and so does scikit-learn at the rank"
     from sklearn.cross_decomposition import PLSRegression
     rng = np.random.default_rng(rank)
-    X = (rng.normal(size=(300, rank))@rng.normal(size=(rank, 40))+5).astype(kind); y = X[:, 0]+rng.normal(size=300)
+    X = (rng.normal(size=(300, rank))@rng.normal(size=(rank, 40))).astype(kind); y = X[:, 0]+rng.normal(size=300)
     how = dict(preprocess=None, log10=False, target='y')
     a = PLSR(25, **how).fit(X, y)                      # more rows than columns: sums
     b = PLSR(25, **how); b.target_,b.scale_,b.pipeline_ = 'y', False, None; b._choose(b._path(X.astype(np.float32), y, 25), None, None)
