@@ -85,12 +85,14 @@ def test_new_soils_are_flagged_as_promised(libs, model, groups):
     d = fit_domain(model, libs[0], certify(plsr, libs[0], groups=groups)[1])
     assert abs(off_promise(d, libs[1], model))<TOLD
 
-def test_soils_that_were_learnt_cannot_judge_the_flags(libs, model):
+def test_soils_that_were_learnt_cannot_judge_the_flags(libs):
     "Limits from the soils that directions and model have seen keep their promise on these, and break it on new ones"
-    own = pd.DataFrame(unseen(model, libs[0], libs[0]), columns=STATISTICS)
+    few = libs[0][:200]     # the fewer, the more a model knows them by heart
+    model = plsr().fit(few)
+    own = pd.DataFrame(unseen(model, few, few), columns=STATISTICS)
     own.attrs['split'] = 'none'
-    cheated = fit_domain(model, libs[0], own)
-    assert abs(off_promise(cheated, libs[0], model))<.002 and off_promise(cheated, libs[1], model)>1.25*TOLD
+    cheated = fit_domain(model, few, own)
+    assert abs(off_promise(cheated, few, model))<.006 and off_promise(cheated, libs[1], model)>3*TOLD
 
 @pytest.mark.parametrize('factor,way', [(.8, 1), (1.25, -1)])
 def test_wrong_limits_are_found_on_new_soils(libs, model, domain, factor, way):
