@@ -734,8 +734,9 @@ def _scopes(a, lib):
     from mirzai.experiment import labels
     out = sorted(set(labels(lib, 'source'))) if a.leave_out==['all'] else a.leave_out
     if a.grouped: _says_grouping(lib)
-    spelt = {o.lower(): o for o in labels(lib, 'order')} if 'order' in lib.properties else {}
-    local = [spelt.get(o.lower(), o) for o in a.local]
+    orders = set(labels(lib, 'order')) if 'order' in lib.properties else set()
+    spelt = {o.lower(): o for o in orders}
+    local = [o if o in orders else spelt.get(o.lower(), o) for o in a.local] # as written, else in any case of letters
     return ['all', *(f'order:{o}' for o in local), *['grouped:profile']*a.grouped,
             *(f'without:{s}' for s in out)]
 
