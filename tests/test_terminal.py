@@ -111,7 +111,9 @@ def test_a_bar_in_a_terminal_and_nothing_left_of_it(monkeypatch):
                                   ['run', '--models', 'gpr', '--seeds', '60', '--out', 'r']])
 def test_control_c_leaves_nothing_behind(tmp_path, args):
     code = 'import sys; from mirzai.cli import main; sys.exit(main(sys.argv[1:]))'
-    p = subprocess.Popen([sys.executable, '-c', code, *args], cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    hears = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)      # a shell's background jobs, these tests among them, do not
+    p = subprocess.Popen([sys.executable, '-c', code, *args], cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True,
+                         preexec_fn=hears)
     for line in p.stderr:
         if ': ' in line and ('of ' in line or 'training' in line): break # it is at work
     os.killpg(p.pid, signal.SIGINT)
