@@ -44,7 +44,7 @@ def test_exchangeable_samples_are_covered(k, level):
 def test_synthetic_soils(libs, cal, predicted):
     t = check(Calibration(cal.arrays, cal.settings | dict(by=None)), predicted, libs[1], by='order')
     assert .86<t.coverage.covered[0]<.94 and t.coverage.n[0]==len(libs[1])==t.coverage.n[1:].sum()
-    assert t.probability.ece['mean']<.05 and len(t.probability)==len(THRESHOLDS)+1
+    assert t.probability.ece['mean']<.07 and len(t.probability)==len(THRESHOLDS)+1
 
 def test_a_model_that_lies_is_found_out(libs, cal, predicted):
     t = check(cal, predicted*2, libs[1])

@@ -21,6 +21,7 @@ NUMBER = re.compile(r'(?<![\w.])[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+)?\.?\d+(?:[eE]
 TIME_WORDS = r's|ms|µs|μs|us|ns|min|h|sec|secs|seconds?|minutes?|hours?|milliseconds?|spectra/s|soils/s'
 MASKS = [
     (re.compile(r'\x1b\[[\d;]*m'), ''),
+    (re.compile(r'(mirzai\W{1,4})(\d+)\.(\d+)\.(\d+)'), r'\1v\2_\3_\4'),    # a word: no tolerance
     (re.compile(r'0x[0-9a-fA-F]{6,}'), '<address>'),
     (re.compile(r'\b(?=[0-9a-f]*\d)[0-9a-f]{12,64}\b'), '<fingerprint>'),
     (re.compile(r'(?:/[\w.-]+)*/?\btmp[a-z0-9_]{6,10}\b'), '<temporary>'),
@@ -30,7 +31,7 @@ MASKS = [
     (re.compile(r"(?<='seconds': )[\d.]+|(?<=seconds=)[\d.]+"), '<time>'),
     (re.compile(r'[\d.]+ times (?=as long|faster|as fast|slower|longer)'), '<time> times '),
     (re.compile(r'[\d.,]*\d ?(?:[kKMGT]i?B|bytes)\b'), '<size>'),
-    (re.compile(r'(?<!mirzai )(?<!mirzai-)(?<![\d.])\d+\.\d+\.\d+(?:\+\w+)?\b'), '<version>'),
+    (re.compile(r'(?<![\d.])\d+\.\d+\.\d+(?:\+\w+)?\b'), '<version>'),
 ]
 CLOCK = re.compile(r'(?i)\b(?:seconds?|time|took|minutes?|wall|cpu|hours?|ms|speed|faster|per second|memory|peak|[kM]B)\b|(?:^|_)s(?:$|_)|\bµs\b|_ms$')
 
