@@ -269,6 +269,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                              'mirzai.core._enter': ('core.html#_enter', 'mirzai/core.py'),
                              'mirzai.core._exit': ('core.html#_exit', 'mirzai/core.py'),
                              'mirzai.core._lines': ('core.html#_lines', 'mirzai/core.py'),
+                             'mirzai.core._quietly': ('core.html#_quietly', 'mirzai/core.py'),
                              'mirzai.core.because': ('core.html#because', 'mirzai/core.py'),
                              'mirzai.core.deaf_workers': ('core.html#deaf_workers', 'mirzai/core.py'),
                              'mirzai.core.did_you_mean': ('core.html#did_you_mean', 'mirzai/core.py'),

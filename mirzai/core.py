@@ -6,7 +6,7 @@
 __all__ = ['MirzaiError', 'some', 'because', 'did_you_mean', 'duration', 'Progress', 'deaf_workers']
 
 # %% ../nbs/00_core.ipynb #core0004
-import signal, sys, threading, time
+import os, signal, sys, threading, time
 from contextlib import contextmanager
 from difflib import get_close_matches
 
@@ -126,14 +126,24 @@ Progress.__enter__,Progress.__exit__ = _enter,_exit
 
 # %% ../nbs/00_core.ipynb #core0023
 @contextmanager
+def _quietly(): # processes started inside repeat no library's warnings about other libraries
+    before = os.environ.get('PYTHONWARNINGS')
+    os.environ['PYTHONWARNINGS'] = 'ignore'
+    try: yield
+    finally:
+        del os.environ['PYTHONWARNINGS']
+        if before is not None: os.environ['PYTHONWARNINGS'] = before
+
+@contextmanager
 def deaf_workers():
-    "Processes started inside never hear Ctrl-C: their owner ends them (POSIX; elsewhere nothing changes)"
+    "Processes started inside never hear Ctrl-C: their owner ends them (POSIX; elsewhere they are only quiet)"
     if not hasattr(signal, 'pthread_sigmask'):
-        yield
+        with _quietly(): yield
         return
     from multiprocessing import resource_tracker
     from joblib.externals.loky.backend import resource_tracker as loky_tracker
     for tracker in (resource_tracker, loky_tracker): tracker.ensure_running() # later, each would unblock the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try: yield
+    try:
+        with _quietly(): yield
     finally: signal.pthread_sigmask(signal.SIG_SETMASK, before)

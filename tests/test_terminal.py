@@ -125,3 +125,11 @@ def test_control_c_leaves_nothing_behind(tmp_path, args):
         except ProcessLookupError: return
         time.sleep(.1)
     pytest.fail('processes are left')
+
+def test_workers_repeat_no_warnings_of_libraries():
+    from mirzai.core import deaf_workers
+    code = 'import warnings; warnings.warn("of a library", FutureWarning)'
+    said = lambda: subprocess.run([sys.executable, '-c', code], capture_output=True, text=True).stderr
+    before = os.environ.get('PYTHONWARNINGS')
+    with deaf_workers(): assert said()==''
+    assert os.environ.get('PYTHONWARNINGS')==before and 'of a library' in said()
