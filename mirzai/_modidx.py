@@ -1486,7 +1486,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'mirzai.verdicts._has_kernel': ('verdicts.html#_has_kernel', 'mirzai/verdicts.py'),
                                  'mirzai.verdicts._importances': ('verdicts.html#_importances', 'mirzai/verdicts.py'),
                                  'mirzai.verdicts._judged': ('verdicts.html#_judged', 'mirzai/verdicts.py'),
-                                 'mirzai.verdicts._kept': ('verdicts.html#_kept', 'mirzai/verdicts.py'),
                                  'mirzai.verdicts._pictured': ('verdicts.html#_pictured', 'mirzai/verdicts.py'),
                                  'mirzai.verdicts._profiles': ('verdicts.html#_profiles', 'mirzai/verdicts.py'),
                                  'mirzai.verdicts._refit_all': ('verdicts.html#_refit_all', 'mirzai/verdicts.py'),

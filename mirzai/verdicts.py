@@ -18,7 +18,7 @@ from scipy.ndimage import binary_closing
 from scipy.stats import rankdata
 from .library import MirzaiError, SpectralLibrary, Progress
 from .transforms import SNV, to_grid
-from .plsr import PLSR, derivative_matrix, pls_path
+from .plsr import PLSR, derivative_matrix
 from .gpr import GPR, LAB_ERROR, apart, known_noise
 from .ensemble import Ensemble
 from .experiment import group_codes
@@ -296,10 +296,7 @@ class Refits:
 
 # %% ../nbs/11c_verdicts.ipynb #5305b578
 def _coefficients(model:PLSR, Z, t)->np.ndarray: # (q,) of preprocessed spectra (n, q)
-    mean,sd = Z.mean(0), Z.std(0, ddof=1) if model.scale else np.ones(Z.shape[1])
-    sd = np.where(sd>0, sd, 1.)
-    k = min(int(model.n_components_), len(Z)-1)
-    return pls_path((Z-mean)/sd, t-t.mean(), k)[0][:, -1]/sd
+    return model._path(Z, t, int(model.n_components_))[0][:, -1]
 
 def _refit_plsr(model:PLSR, lib, T):
     import torch
@@ -482,12 +479,6 @@ def _soils_of_control(model, lib:SpectralLibrary, seed)->SpectralLibrary: # None
     enough = len(lib)>=CONTROL_LEAST and _profiles(lib).max()+1>=CONTROL_PROFILES
     return lib if enough else None
 
-def _kept(model, baselines): # a Gaussian process keeps the soils it learnt from
-    "The soils that a model learnt from, where they are at hand"
-    if model.target in baselines.properties or not isinstance(model, GPR): return baselines
-    y = pd.DataFrame({model.target: model._from_scale(model.target_)})
-    return SpectralLibrary(model.train_, model.wavenumbers_, y)
-
 def _profiles(lib)->np.ndarray: # (n,) numbers from 0; without that column each soil is its own
     return group_codes(lib.properties.profile if 'profile' in lib.properties else [None]*len(lib))
 
@@ -580,7 +571,7 @@ def verdicts(model, # fitted; a list of models: the first is in question, the ot
         shuffled = []
         for s in range(random): shuffled.append(explain(randomised(models[0], seed+s))); progress.step()
     out['randomised_p'] = vanishes(own, shuffled, out).p
-    soils = _kept(models[0], baselines) if training is None else training
+    soils = baselines if training is None else training
     asked = permutations is None and refits_cheaply(models[0]) or permutations
     found = control(models[0], few, soils if asked else few[:0], out, bands is None, permutations, through=through,
                     seed=seed)

@@ -205,6 +205,15 @@ def test_the_control_needs_the_soils_of_the_training(mirzai, made, tmp_path):
     code, out, err = mirzai(*explain, '--training', tmp_path/'new.csv', '--out', tmp_path/'c')
     assert code==2 and 'new.csv: the model learnt from none of these soils' in err and not (tmp_path/'c').exists()
 
+@pytest.mark.parametrize('kind', ['gpr', 'gpr-transfer', 'cnn-transfer'])
+def test_soils_the_model_never_saw_are_explained_without_a_control(mirzai, tmp_path, sample, kind):
+    write_library(sample[:60], tmp_path/'known.csv'); write_library(sample[300:320], tmp_path/'new.csv')
+    assert mirzai('train', tmp_path/'known.csv', '--model', kind, '--folds', 0, '--out', tmp_path/'m')[0]==0
+    code, out, err = mirzai('explain', tmp_path/'m', tmp_path/'new.csv', '--most', 6, '--out', tmp_path/'e')
+    assert code==0, err
+    t = pd.read_csv(tmp_path/'e'/'bands.csv')
+    assert set(t.control)=={'not tested'} and 'holds' not in set(t.verdict)
+
 def test_pairs_before_and_after(mirzai, made, tmp_path):
     field = synthetic_library(40, 9); field.properties.index = [f'f{i}' for i in range(40)]
     write_library(field, tmp_path/'before.csv'); write_library(rescanned(field, .5), tmp_path/'after.csv')
