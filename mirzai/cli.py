@@ -194,9 +194,10 @@ def _test_rows(res): # DataFrame model, metric, mean, sd, ...
     return res.summary().query('split=="test"')
 
 def _best(res)->str:
-    "The model of highest mean test r2 over all soils"
-    scores = res.select(split='test')
-    return scores.groupby('model').r2.mean().idxmax()
+    "The model of highest mean test r2 over all soils; of none that has one, the first"
+    import numpy as np
+    means = res.select(split='test').groupby('model', sort=False).r2.mean()
+    return means.fillna(-np.inf).idxmax()
 
 # %% ../nbs/15_cli.ipynb #cl000003
 _BIAS = 'bias is measured minus predicted, above 0 where predictions are too poor'
@@ -381,9 +382,9 @@ def predict(a):
     write_table(t, a.out, ',' if a.decimal=='comma' else '.', p.meta['target'])
     if a.report: _write_report(a, p, t, asked, doubtful, files)
     print(_outcome(a, t, files, asked))
-    print(_next_after_predict(a, p, t))
     cautions = [_caution(p), *p.blind_for()]
     for line in cautions: print(line, file=sys.stderr)
+    print(_next_after_predict(a, p, t))
     return _predict_answer(a, p, t, asked, cautions)
 
 # %% ../nbs/15_cli.ipynb #cl000032
@@ -624,7 +625,7 @@ def validate(a):
     for remark in remarks: print(remark)
     _keep(a, p, found)
     print(f'next: mirzai predict {a.model} YOUR_SCANS --threshold rice' if found['grade']=='held' else
-          f'next: analyse more soils and validate again; until then every decision is: wet laboratory')
+          'next: analyse more soils and validate again; until then every decision is: wet laboratory')
     return found|dict(model=a.model, tests=tests_table(found), next=more_needed(found), remarks=remarks)
 
 # %% ../nbs/15_cli.ipynb #cl000009
