@@ -274,6 +274,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                              'mirzai.core.deaf_workers': ('core.html#deaf_workers', 'mirzai/core.py'),
                              'mirzai.core.did_you_mean': ('core.html#did_you_mean', 'mirzai/core.py'),
                              'mirzai.core.duration': ('core.html#duration', 'mirzai/core.py'),
+                             'mirzai.core.moved': ('core.html#moved', 'mirzai/core.py'),
                              'mirzai.core.some': ('core.html#some', 'mirzai/core.py')},
             'mirzai.datablock': { 'mirzai.datablock.Augment': ('datablock.html#augment', 'mirzai/datablock.py'),
                                   'mirzai.datablock.Augment.__init__': ('datablock.html#augment.__init__', 'mirzai/datablock.py'),
