@@ -9,6 +9,7 @@ from mirzai.ossl import *
 from mirzai.instruments import *
 from mirzai.synthetic import *
 from mirzai.transforms import *
+from mirzai.regressor import *
 from mirzai.metrics import *
 from mirzai.plsr import *
 from mirzai.gpr import *
