@@ -4,6 +4,7 @@ from mirzai.library import *
 from mirzai.units import *
 from mirzai.page import *
 from mirzai.tables import spectral_columns, wavenumber_of, workbook_table
+from mirzai.files import MANIFEST, atomic, check_output, output_folder, reading, would_be_lost
 from mirzai.loading import *
 from mirzai.ossl import *
 from mirzai.instruments import *
