@@ -1,5 +1,6 @@
 "Everything public, for notebooks: `from mirzai.all import *`"
 from mirzai.core import MirzaiError, some, Progress
+from mirzai.plots import *
 from mirzai.library import *
 from mirzai.units import *
 from mirzai.page import *
