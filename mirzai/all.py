@@ -1,5 +1,6 @@
 "Everything public, for notebooks: `from mirzai.all import *`"
 from mirzai.core import MirzaiError, some, Progress
+from mirzai.plots import *
 from mirzai.library import *
 from mirzai.units import *
 from mirzai.page import *
@@ -11,6 +12,7 @@ from mirzai.instruments import *
 from mirzai.synthetic import *
 from mirzai.transforms import *
 from mirzai.metrics import *
+from mirzai.splits import *
 from mirzai.plsr import *
 from mirzai.gpr import *
 from mirzai.network import *
