@@ -871,7 +871,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                              'mirzai.ossl._note': ('ossl.html#_note', 'mirzai/ossl.py'),
                              'mirzai.ossl._open': ('ossl.html#_open', 'mirzai/ossl.py'),
                              'mirzai.ossl._pour': ('ossl.html#_pour', 'mirzai/ossl.py'),
-                             'mirzai.ossl._read_json': ('ossl.html#_read_json', 'mirzai/ossl.py'),
                              'mirzai.ossl._record': ('ossl.html#_record', 'mirzai/ossl.py'),
                              'mirzai.ossl._sha256': ('ossl.html#_sha256', 'mirzai/ossl.py'),
                              'mirzai.ossl._size': ('ossl.html#_size', 'mirzai/ossl.py'),

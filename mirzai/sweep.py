@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 from types import FunctionType, MethodType
 from .core import deaf_workers
 from .library import MirzaiError, SpectralLibrary, Progress, some
-from .loading import MANIFEST, atomic
+from .files import MANIFEST, as_noted, atomic, read_note, write_note
 
 # %% ../nbs/09b_sweep.ipynb #d6c4da11
 def task_key(task:dict # plain values
@@ -145,7 +145,7 @@ class Store:
         about:dict=None # what all results share, plain values; default: as the store says
     ):
         self.path,self.locks = Path(os.path.abspath(path)),{}
-        about = about and json.loads(json.dumps(about))      # tuples become lists, as in the file
+        about = about and as_noted(about)
         with FileLock(Path(tempfile.gettempdir())/f'mirzai-{getattr(os, "getuid", str)()}.lock'):
             said = self._manifest()
             if about is None and said is None: raise MirzaiError(f'{path}: holds no results of mirzai')
@@ -158,9 +158,8 @@ class Store:
             raise MirzaiError(f'{self.path}: is a file: choose another folder')
         if not self.path.exists() or not any(f for f in self.path.iterdir()
                                              if not f.name.startswith(f'.{MANIFEST}')): return
-        try: said = json.loads((self.path/MANIFEST).read_text(encoding='utf-8'))
-        except (OSError, ValueError): said = {}
-        if not isinstance(said, dict) or said.get('kind')!='store':
+        said = read_note(self.path/MANIFEST)
+        if said.get('kind')!='store':
             raise MirzaiError(f'{self.path}: holds files that mirzai did not write: choose an empty or a '
                               f'new folder')
         return said.get('about', {})
@@ -170,8 +169,7 @@ class Store:
 def _begin(self:Store, about):
     if self.path==Path.cwd() or self.path in Path.cwd().parents:
         raise MirzaiError(f'{self.path}: is the folder you are in: name a new one')
-    text = json.dumps(dict(kind='store', about=about), indent=1)
-    with atomic(self.path/MANIFEST) as tmp: tmp.write_text(text)
+    write_note(self.path/MANIFEST, dict(kind='store', about=about))
 
 # %% ../nbs/09b_sweep.ipynb #2d9c7b67
 @patch
@@ -203,7 +201,7 @@ def _is_whole(folder:Path)->bool:
     "Are all tables of a task there as they were written?"
     try:
         if not folder.is_dir(): return False
-        if (folder/SUMS).exists(): return json.loads((folder/SUMS).read_text())==_sums(folder)
+        if (folder/SUMS).exists(): return read_note(folder/SUMS, 'do it again')==_sums(folder)
         return bool([pd.read_parquet(f) for f in folder.glob('*.parquet')])   # before there were checksums
     except (OSError, ValueError, pa.ArrowException): return False
 
@@ -234,7 +232,7 @@ def write(self:Store,
     tmp = Path(tempfile.mkdtemp(prefix=f'{key}-', dir=self.path/'.partial'))   # nobody else writes here
     tmp.chmod(0o755)
     for name,t in tables.items(): t.to_parquet(tmp/f'{name}.parquet', index=False)
-    (tmp/SUMS).write_text(json.dumps(_sums(tmp), indent=1))
+    write_note(tmp/SUMS, _sums(tmp))
     (self.path/'tasks').mkdir(exist_ok=True)
     self.clear(key)
     try: os.rename(tmp, self.path/'tasks'/key)
@@ -483,8 +481,7 @@ def sweep(lib:SpectralLibrary, # what all tasks work on
 RECORD = ('mirzai', 'code', 'command', 'date') # what a record has to say
 
 def _about_of(folder)->dict:
-    try: return json.loads((Path(folder)/'about.json').read_text(encoding='utf-8'))
-    except (OSError, ValueError): return {}
+    return read_note(Path(folder)/'about.json')
 
 def _kept_sums(folder)->dict: # {path below the folder: SHA-256}
     files = [f for f in sorted(Path(folder).rglob('*')) if f.is_file() and f.name!='about.json'
@@ -503,7 +500,7 @@ def record_made(folder, # holds kept files
              for m in about.get('made', [])]
     new = dict(date=time.strftime('%Y-%m-%d'))|made|dict(files={f: sums[f] for f in files})
     about['made'] = [m for m in (*older, new) if m['files']]
-    with atomic(Path(folder)/'about.json') as tmp: tmp.write_text(json.dumps(about, indent=1))
+    write_note(Path(folder)/'about.json', about)
 
 # %% ../nbs/09b_sweep.ipynb #656a382c
 def unrecorded(folder)->list[str]: # paths below the folder
