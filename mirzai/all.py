@@ -19,6 +19,7 @@ from mirzai.datablock import *
 from mirzai.learner import *
 from mirzai.ensemble import *
 from mirzai.transfer import TransferGPR
+from mirzai.store import *
 from mirzai.sweep import *
 from mirzai.experiment import *
 from mirzai.attribution import *

@@ -16,7 +16,7 @@ from fastcore.basics import patch
 from ..library import MirzaiError, SpectralLibrary, plot_style
 from ..loading import atomic, load_sample
 from ..experiment import Results, evaluate, labels, made_by
-from ..sweep import record_made, unrecorded
+from ..store import record_made, unrecorded
 from ..synthetic import LAW, is_synthetic, synthetic_library
 from ..attribution import attribute
 
