@@ -10,6 +10,7 @@ from mirzai.instruments import *
 from mirzai.synthetic import *
 from mirzai.transforms import *
 from mirzai.metrics import *
+from mirzai.parts import *
 from mirzai.plsr import *
 from mirzai.gpr import *
 from mirzai.network import *
