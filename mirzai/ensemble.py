@@ -11,7 +11,7 @@ from fastcore.basics import patch, store_attr
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 from .library import MirzaiError
-from .transforms import SpectralRegressor
+from .regressor import SpectralRegressor
 from .parts import MOST_MEMBERS, check_settings, common_words, expect_one_of, in_words, pack, refuse
 from .parts import take_common, unpack, with_prefix, without_prefix
 

@@ -14,9 +14,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 from fastcore.basics import patch
 from scipy.spatial.distance import cdist
 from .library import MirzaiError
+from .transforms import SavitzkyGolay
+from .regressor import SpectralRegressor
 from .parts import MOST_NETS, common_words, expect_number, expect_one_of, expect_text, expect_window
 from .parts import refuse, take_common, with_prefix, without_prefix
-from .transforms import SavitzkyGolay, SpectralRegressor
 
 # %% ../nbs/07_network.ipynb #3e3903c1
 LEAST = 485   # fewest wavenumbers that survive five stages

@@ -18,7 +18,8 @@ from sklearn.base import clone
 from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted
 from .library import MirzaiError, SpectralLibrary, property_info, spectrum_axes, panels
-from .transforms import SpectralRegressor, paper_pipeline, SavitzkyGolay
+from .transforms import paper_pipeline, SavitzkyGolay
+from .regressor import SpectralRegressor
 from .parts import common_words, expect_number, expect_one_of, take_common
 
 # %% ../nbs/05_plsr.ipynb #9eda999f
