@@ -11,7 +11,7 @@ from fastcore.basics import patch, store_attr
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 from .library import MirzaiError
-from .transforms import SpectralRegressor
+from .regressor import SpectralRegressor
 
 # %% ../nbs/09c_ensemble.ipynb #e4dbf4c7
 class Ensemble(SpectralRegressor):

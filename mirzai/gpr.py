@@ -14,7 +14,8 @@ from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 from scipy.optimize import minimize
 from sklearn.utils.validation import check_is_fitted
 from .library import MirzaiError
-from .transforms import CO2, SpectralRegressor, SNV, SavitzkyGolay
+from .transforms import CO2, SNV, SavitzkyGolay
+from .regressor import SpectralRegressor
 
 # %% ../nbs/06_gpr.ipynb #kn000003
 def air_gap(wavenumbers # (p,) cm⁻¹

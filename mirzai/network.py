@@ -13,7 +13,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 from fastcore.basics import patch
 from scipy.spatial.distance import cdist
 from .library import MirzaiError
-from .transforms import SavitzkyGolay, SpectralRegressor
+from .transforms import SavitzkyGolay
+from .regressor import SpectralRegressor
 
 # %% ../nbs/07_network.ipynb #3e3903c1
 LEAST = 485   # fewest wavenumbers that survive five stages

@@ -17,7 +17,8 @@ from sklearn.base import clone
 from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted
 from .library import MirzaiError, SpectralLibrary, property_info, spectrum_axes, panels
-from .transforms import SpectralRegressor, paper_pipeline, SavitzkyGolay
+from .transforms import paper_pipeline, SavitzkyGolay
+from .regressor import SpectralRegressor
 
 # %% ../nbs/05_plsr.ipynb #9eda999f
 ROUNDING = 1e-12   # share of the whole below which a covariance, or a component's variance, is rounding

@@ -18,7 +18,7 @@ from sklearn.decomposition import PCA
 from .core import deaf_workers
 from .library import MirzaiError, SpectralLibrary, property_info
 from .transforms import SNV, has_shape, to_grid
-from .experiment import group_codes, kfold_splits, labels
+from .splits import group_codes, kfold_splits, labels
 
 # %% ../nbs/12_uncertainty.ipynb #87add71a
 LIMITS = (.06, .30)   # method and practical detection limit, cmol(+)/kg, doi 10.1016/j.aiia.2022.10.001

@@ -21,7 +21,7 @@ from .transforms import SNV, to_grid
 from .plsr import PLSR, derivative_matrix
 from .gpr import GPR, LAB_ERROR, apart, known_noise
 from .ensemble import Ensemble
-from .experiment import group_codes
+from .splits import group_codes
 from .attribution import FEATURE, Attribution, _compared, attribute, differentiable, expected_gradients
 from .bands import assignment, name_bands
 

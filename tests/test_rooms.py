@@ -1,0 +1,15 @@
+"Who loads whom: a prediction needs neither the protocol nor its workers"
+import subprocess, sys
+import pytest
+
+def loaded_by(module): # modules of mirzai in a fresh process that imported this one
+    code = f'import sys, {module}; print(*(m for m in sys.modules if m.startswith("mirzai.")))'
+    return set(subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout.split())
+
+@pytest.mark.parametrize('module', ['mirzai.splits', 'mirzai.uncertainty', 'mirzai.applicability'])
+def test_loads_no_protocol(module):
+    loaded = loaded_by(module)
+    assert module in loaded
+    assert not loaded&{'mirzai.experiment', 'mirzai.sweep'}
+
+def test_the_protocol_loads_its_workers(): assert 'mirzai.sweep' in loaded_by('mirzai.experiment')
