@@ -1,15 +1,19 @@
 "Everything public, for notebooks: `from mirzai.all import *`"
 from mirzai.core import MirzaiError, some, Progress
+from mirzai.plots import *
 from mirzai.library import *
 from mirzai.units import *
 from mirzai.page import *
 from mirzai.tables import spectral_columns, wavenumber_of, workbook_table
+from mirzai.files import MANIFEST, atomic, check_output, output_folder, reading, would_be_lost
 from mirzai.loading import *
 from mirzai.ossl import *
 from mirzai.instruments import *
 from mirzai.synthetic import *
 from mirzai.transforms import *
+from mirzai.regressor import *
 from mirzai.metrics import *
+from mirzai.parts import *
 from mirzai.splits import *
 from mirzai.plsr import *
 from mirzai.gpr import *

@@ -10,7 +10,7 @@ import base64, io
 import numpy as np, pandas as pd, matplotlib.pyplot as plt
 from fastcore.xml import to_xml, Html, Head, Meta, Title, Style, Body, Main, Div
 from fastcore.xml import H1, Img, Figure, Figcaption, Table, Thead, Tbody, Tr, Th, Td
-from .library import plot_style
+from .plots import plot_style
 
 # %% ../nbs/00b_page.ipynb #65c0aa0d
 def svg(axes, # one axes, or an array of them

@@ -10,10 +10,10 @@ __all__ = ['QUICK', 'SCALES', 'LOCAL', 'NARROW', 'WIDE', 'paper_style', 'LOOK', 
 import json, numpy as np, pandas as pd, matplotlib.pyplot as plt
 from importlib.resources import files
 from pathlib import Path
-from functools import wraps
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 from fastcore.basics import patch
-from ..library import MirzaiError, SpectralLibrary, plot_style
+from ..library import MirzaiError, SpectralLibrary
+from ..plots import in_style, panels, plot_style
 from ..loading import atomic, load_sample
 from ..experiment import Results, evaluate, labels, made_by
 from ..store import record_made, unrecorded
@@ -174,20 +174,14 @@ LOOK = {'plsr': dict(color='#0072B2', marker='o', linestyle='-'),
 
 # %% ../../nbs/paper/00_runs.ipynb #a51540af
 def styled(f): # the same function
-    "A function that draws, in the paper's style: titles and legends take it when they are made"
-    @wraps(f)
-    def drawn(*args, **kwargs):
-        plt.draw_if_interactive()
-        with plt.rc_context(paper_style): return f(*args, **kwargs)
-    return drawn
+    "A function that draws, in the paper's style"
+    return in_style(paper_style)(f)
 
 # %% ../../nbs/paper/00_runs.ipynb #0b9c1489
 def paper_axes(nrows:int=1, ncols:int=1, width:float=WIDE, height:float=2.6, **kwargs
               ): # one axes or an array of them
     "Axes in the paper's style; sizes in inches"
-    plt.draw_if_interactive()
-    with plt.rc_context(paper_style):
-        return plt.subplots(nrows, ncols, figsize=(width, height), **({'layout': 'constrained'}|kwargs))[1]
+    with in_style(paper_style): return panels(nrows, ncols, figsize=(width, height), **kwargs)
 
 # %% ../../nbs/paper/00_runs.ipynb #85bc9ceb
 def signed(axes, text:str): # the same axes
@@ -209,7 +203,7 @@ def save_figure(axes, # one axes or an array of them
                ):
     "SVG and PDF; the figure is closed"
     fig = np.ravel(axes)[0].figure
-    with plt.rc_context(paper_style):
+    with in_style(paper_style):
         for end,date in (('svg', 'Date'), ('pdf', 'CreationDate')):
             with atomic(f'{path}.{end}') as tmp: fig.savefig(tmp, format=end, metadata={date: None})
     plt.close(fig)
