@@ -32,6 +32,7 @@ from mirzai.verdicts import *
 from mirzai.response import *
 from mirzai.uncertainty import Calibration, calibrate, said
 from mirzai.applicability import Domain, certify, fit_domain
+from mirzai.certificate import *
 from mirzai.predictor import *
 from mirzai.local import local_score
 from mirzai.field import decide, field_report, join_fields, write_table
@@ -39,3 +40,5 @@ from mirzai.report import *
 from mirzai.opening import *
 from mirzai.replacing import *
 from mirzai.supplying import *
+from mirzai.training import *
+from mirzai.running import *
