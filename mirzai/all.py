@@ -23,6 +23,7 @@ from mirzai.learner import *
 from mirzai.ensemble import *
 from mirzai.transfer import TransferGPR
 from mirzai.sweep import *
+from mirzai.models import *
 from mirzai.experiment import *
 from mirzai.attribution import *
 from mirzai.bands import *
