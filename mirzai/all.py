@@ -13,6 +13,7 @@ from mirzai.synthetic import *
 from mirzai.transforms import *
 from mirzai.regressor import *
 from mirzai.metrics import *
+from mirzai.parts import *
 from mirzai.splits import *
 from mirzai.plsr import *
 from mirzai.gpr import *
@@ -22,6 +23,7 @@ from mirzai.datablock import *
 from mirzai.learner import *
 from mirzai.ensemble import *
 from mirzai.transfer import TransferGPR
+from mirzai.store import *
 from mirzai.sweep import *
 from mirzai.models import *
 from mirzai.experiment import *

@@ -823,7 +823,7 @@ def explain(a):
 # %% ../nbs/15_cli.ipynb #cl000010
 def _explanation_of(a, p, lib):
     "What an explanation follows from"
-    from mirzai.sweep import library_fingerprint
+    from mirzai.store import library_fingerprint
     asked = {k: str(getattr(a, k)) for k in ('by', 'through', 'beside', 'drivers', 'training', 'control', 'before', 'after', 'seed', 'most')}
     return dict(model=p.meta['sha256'], library=library_fingerprint(lib), **asked)
 

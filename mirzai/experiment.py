@@ -18,9 +18,10 @@ from .metrics import METRICS, scores
 from .splits import Split, group_codes, grouped_split, kfold_splits, labels, left_out_split, random_split
 from .splits import split_of
 from .models import ALL_MODELS, MODELS, PAPER_MODELS, TRANSFER_MODELS, default_models, fit_seconds, make_model
-from .models import model_colors, model_modules, paper_components
-from .sweep import Store, as_plain, code_fingerprint, library_fingerprint
-from .sweep import sweep, task_key, together
+from .models import model_colors, paper_components
+from .store import Store, as_plain, code_fingerprint, library_fingerprint
+from .store import task_key, together
+from .sweep import sweep
 
 # %% ../nbs/10_experiment.ipynb #46021685
 # validation samples from which choosing by them beats cross-validation inside the training part
@@ -255,7 +256,7 @@ def made_by(extras=() # functions or objects whose code also made the results
            )->dict: # mirzai: its version; code: a fingerprint
     "The version of mirzai and the code that a fit runs through"
     of = [getattr(f, '__module__', None) or type(f).__module__ for f in extras]
-    return dict(mirzai=version('mirzai'), code=code_fingerprint('mirzai.experiment', *model_modules(), *of))
+    return dict(mirzai=version('mirzai'), code=code_fingerprint('mirzai.experiment', *of))
 
 # %% ../nbs/10_experiment.ipynb #37ebd15a
 def evaluate(lib:SpectralLibrary, # the selected library

@@ -17,7 +17,7 @@ from ..plots import in_style, panels, plot_style
 from ..loading import atomic, load_sample
 from ..experiment import Results, evaluate, labels, made_by
 from ..models import ENTRIES
-from ..sweep import record_made, unrecorded
+from ..store import record_made, unrecorded
 from ..synthetic import LAW, is_synthetic, synthetic_library
 from ..attribution import attribute
 
