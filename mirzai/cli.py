@@ -732,7 +732,7 @@ def _scopes(a, lib):
     from mirzai.library import MirzaiError
     if a.leave_out and 'source' not in lib.properties:
         raise MirzaiError(f'{lib.name}: has no property source, which --leave-out needs')
-    from mirzai.experiment import labels
+    from mirzai.splits import labels
     out = sorted(set(labels(lib, 'source'))) if a.leave_out==['all'] else a.leave_out
     if a.grouped: _says_grouping(lib)
     orders = set(labels(lib, 'order')) if 'order' in lib.properties else set()
@@ -790,7 +790,7 @@ def _unit(a):
 # %% ../nbs/15_cli.ipynb #66a52792
 def _intervals(res, log10):
     "Bootstrap intervals of the pooled r2 of the first repeat, as a line"
-    from mirzai.experiment import bootstrap, floored_predictions
+    from mirzai.results import bootstrap, floored_predictions
     first = floored_predictions(res.predictions.query('seed==0 and split=="test" and scope.str.startswith("all,")'))
     ends = {m: bootstrap(t.observed.to_numpy(), t.predicted.to_numpy(), log10=log10)
             for m,t in first.groupby('model', sort=False)}
