@@ -670,6 +670,7 @@ def _known(a, p):
 # %% ../nbs/15_cli.ipynb #58575202
 def card(a):
     "what a model is, what it has seen, how good it was: a page"
+    from mirzai.card import identity, untested
     from mirzai.library import MirzaiError
     from mirzai.loading import atomic
     from mirzai.predictor import Predictor
@@ -682,11 +683,11 @@ def card(a):
             raise MirzaiError(f'{a.out}: is the card of another model: choose another name, or replace it with --force')
         warnings.warn(f'{a.out}: earlier card replaced')
     with atomic(a.out) as tmp: tmp.write_text(p.card(), encoding='utf-8')
-    identity,unknown = p._identity(), p._unknown()
-    for k,v in identity.items(): print(f'{k}: {v}')
+    about,unknown = identity(p), untested(p)
+    for k,v in about.items(): print(f'{k}: {v}')
     for line in unknown: print(f'- {line}')
     print(f'open {a.out}')
-    return dict(out=a.out, model=identity, unknown=unknown, validated=p.validated)
+    return dict(out=a.out, model=about, unknown=unknown, validated=p.validated)
 
 # %% ../nbs/15_cli.ipynb #doc00003
 def doctor(a):
