@@ -2,6 +2,7 @@
 from mirzai.core import MirzaiError, some, Progress
 from mirzai.plots import *
 from mirzai.library import *
+from mirzai.grids import *
 from mirzai.units import *
 from mirzai.page import *
 from mirzai.tables import spectral_columns, wavenumber_of, workbook_table
