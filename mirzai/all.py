@@ -6,12 +6,15 @@ from mirzai.grids import *
 from mirzai.units import *
 from mirzai.page import *
 from mirzai.tables import spectral_columns, wavenumber_of, workbook_table
+from mirzai.files import MANIFEST, atomic, check_output, output_folder, reading, would_be_lost
 from mirzai.loading import *
 from mirzai.ossl import *
 from mirzai.instruments import *
 from mirzai.synthetic import *
 from mirzai.transforms import *
+from mirzai.regressor import *
 from mirzai.metrics import *
+from mirzai.parts import *
 from mirzai.splits import *
 from mirzai.plsr import *
 from mirzai.gpr import *
@@ -21,6 +24,7 @@ from mirzai.datablock import *
 from mirzai.learner import *
 from mirzai.ensemble import *
 from mirzai.transfer import TransferGPR
+from mirzai.store import *
 from mirzai.sweep import *
 from mirzai.experiment import *
 from mirzai.attribution import *
@@ -33,3 +37,6 @@ from mirzai.predictor import *
 from mirzai.local import local_score
 from mirzai.field import decide, field_report, join_fields, write_table
 from mirzai.report import *
+from mirzai.opening import *
+from mirzai.replacing import *
+from mirzai.supplying import *

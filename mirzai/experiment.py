@@ -20,8 +20,9 @@ from .splits import Split, group_codes, grouped_split, kfold_splits, labels, lef
 from .splits import split_of
 from .plsr import PLSR
 from .gpr import GPR
-from .sweep import Store, as_plain, code_fingerprint, library_fingerprint
-from .sweep import sweep, task_key, together
+from .store import Store, as_plain, code_fingerprint, library_fingerprint
+from .store import task_key, together
+from .sweep import sweep
 
 # %% ../nbs/10_experiment.ipynb #a4c54c21
 MODELS = ('plsr', 'gpr', 'cnn')
