@@ -37,3 +37,6 @@ from mirzai.predictor import *
 from mirzai.local import local_score
 from mirzai.field import decide, field_report, join_fields, write_table
 from mirzai.report import *
+from mirzai.opening import *
+from mirzai.replacing import *
+from mirzai.supplying import *

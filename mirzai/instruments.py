@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['MAX_BYTES', 'MAX_ENTRIES', 'MAX_POINTS', 'MOST_TEXT', 'SPREAD_LIMIT', 'MANY_SCANS', 'opus_bytes', 'JcampBlock',
            'write_jcamp', 'what_it_is', 'part_ids', 'spectra_inside', 'read_spectra', 'read_instrument', 'is_spectral',
-           'instrument_files', 'replicate_ending', 'sample_name', 'group_scans', 'distinct_ids', 'band_shape',
-           'scan_spread', 'bands_apart', 'common_grid', 'put_together', 'SpectraFiles', 'read_instruments',
-           'spectra_chunks']
+           'instrument_files', 'replicate_ending', 'sample_name', 'is_table', 'group_scans', 'distinct_ids',
+           'band_shape', 'scan_spread', 'bands_apart', 'common_grid', 'put_together', 'SpectraFiles',
+           'read_instruments', 'spectra_chunks']
 
 # %% ../nbs/01c_instruments.ipynb #29d0dce6
 import gzip, io, os, re, struct, warnings
@@ -813,8 +813,12 @@ def sample_name(path, # a file
                       f'of your scans')
 
 # %% ../nbs/01c_instruments.ipynb #63f23ff9
-def _is_table(f:Path)->bool: # a KSSL folder is one; a file of one spectrum is none
+def is_table(f:Path # that exists
+            )->bool: # a KSSL folder is one; a file of one spectrum is none
+    "Does a path hold many spectra?"
     return f.name.lower().endswith(_TABLES) and _kind(f) is None or f.is_dir()
+
+_is_table = is_table
 
 def _opus_numbered(f:Path)->bool: # also if it is so damaged that it could be anything
     "Does OPUS's number of the scan end its name?"

@@ -22,7 +22,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays, save as save_arrays
 from .library import MirzaiError, SpectralLibrary, property_info
 from .units import _sample_ids, method_words
-from .loading import MANIFEST, atomic, load_sample, output_folder
+from .files import MANIFEST, output_folder, read_note, write_note
+from .loading import load_sample
 from .synthetic import is_synthetic
 from .experiment import labels
 from .transforms import SNV, has_shape, to_grid
@@ -145,7 +146,7 @@ def _write(model, folder, lib, rows=None, calibration=None, domain=None):
                 domain=limits, versions=_versions(), wavenumbers=[float(w) for w in model.wavenumbers_])
     meta['sha256'] = fingerprint(meta, weights)
     (folder/'weights.safetensors').write_bytes(weights)
-    (folder/'model.json').write_text(json.dumps(meta, indent=1))
+    write_note(folder/'model.json', meta)
 
 # %% ../nbs/13_predictor.ipynb #8929b7c4
 class Predictor:
@@ -165,13 +166,7 @@ class Predictor:
 # %% ../nbs/13_predictor.ipynb #8020fe22
 def _json(path:Path)->dict:
     "A JSON object from a file"
-    try: d = json.loads(path.read_text(encoding='utf-8'))
-    except OSError as e:
-        raise MirzaiError(f'{path}: cannot be read ({e.strerror}): copy the model folder again')
-    except (ValueError, RecursionError) as e:
-        raise MirzaiError(f'{path}: damaged ({" ".join(str(e).split())[:100]}): copy the model folder again')
-    if isinstance(d, dict): return d
-    raise MirzaiError(f'{path}: damaged (no object): copy the model folder again')
+    return read_note(path, 'copy the model folder again')
 
 # %% ../nbs/13_predictor.ipynb #f8663133
 def _meta(path:Path)->dict:
@@ -491,7 +486,7 @@ def record(self:Predictor,
     "Keep a local validation in the model's folder"
     said = dict(found, model=self.meta['sha256'])
     said['sha256'] = fingerprint(said)
-    with atomic(self.path/VALIDATION) as tmp: tmp.write_text(json.dumps(said, indent=1))
+    write_note(self.path/VALIDATION, said)
     _register(self.path, VALIDATION, f'a validation on local soils of {said.get("date", "unknown date")}')
     self.validation = said
     return self
@@ -502,7 +497,7 @@ def _register(folder, name, words):
     said = _json(folder/MANIFEST)
     said['files'] = sorted({*said['files'], name})
     said['added'] = said.get('added', {}) | {name: words}
-    with atomic(folder/MANIFEST) as tmp: tmp.write_text(json.dumps(said, indent=1))
+    write_note(folder/MANIFEST, said)
 
 # %% ../nbs/13_predictor.ipynb #4d212d79
 @patch(as_prop=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FunctionType, MethodType
 from .core import MirzaiError, some
 from .library import SpectralLibrary
-from .loading import MANIFEST, atomic
+from .files import MANIFEST, as_noted, atomic, read_note, write_note
 
 # %% ../nbs/09a_store.ipynb #d6c4da11
 def task_key(task:dict # plain values
@@ -144,9 +144,8 @@ def _manifest_of(folder:Path)->dict: # what its results share; None: nothing the
         raise MirzaiError(f'{folder}: is a file: choose another folder')
     there = [f for f in folder.iterdir() if not f.name.startswith(f'.{MANIFEST}')] if folder.exists() else []
     if not there: return
-    try: manifest = json.loads((folder/MANIFEST).read_text(encoding='utf-8'))
-    except (OSError, ValueError): manifest = {}
-    if not isinstance(manifest, dict) or manifest.get('kind')!='store':
+    manifest = read_note(folder/MANIFEST)
+    if manifest.get('kind')!='store':
         raise MirzaiError(f'{folder}: holds files that mirzai did not write: choose an empty or a '
                           f'new folder')
     if manifest.get('format', 1)!=FORMAT:
@@ -158,8 +157,7 @@ def _manifest_of(folder:Path)->dict: # what its results share; None: nothing the
 def _begin(folder:Path, about):
     if folder==Path.cwd() or folder in Path.cwd().parents:
         raise MirzaiError(f'{folder}: is the folder you are in: name a new one')
-    text = json.dumps(dict(kind='store', format=FORMAT, about=about), indent=1)
-    with atomic(folder/MANIFEST) as tmp: tmp.write_text(text)
+    write_note(folder/MANIFEST, dict(kind='store', format=FORMAT, about=about))
 
 # %% ../nbs/09a_store.ipynb #2d9c7b67
 OTHER = dict(settings='other settings', keep='other parts kept', extras='other settings of extras')
@@ -188,7 +186,7 @@ class Store:
         about:dict=None # what all results share, plain values; default: as the store says
     ):
         self.path,self.locks = Path(os.path.abspath(path)),{}
-        about = about and json.loads(json.dumps(about))      # tuples become lists, as in the file
+        about = about and as_noted(about)
         user = getattr(os, 'getuid', str)()
         with FileLock(Path(tempfile.gettempdir())/f'mirzai-{user}.lock'):
             kept = _manifest_of(self.path)
@@ -207,7 +205,7 @@ def _is_whole(folder:Path)->bool:
     "Are all tables of a task there as they were written?"
     try:
         if not folder.is_dir(): return False
-        if (folder/SUMS).exists(): return json.loads((folder/SUMS).read_text())==_sums(folder)
+        if (folder/SUMS).exists(): return read_note(folder/SUMS, 'do it again')==_sums(folder)
         return bool([pd.read_parquet(f) for f in folder.glob('*.parquet')])   # before there were checksums
     except (OSError, ValueError, pa.ArrowException): return False
 
@@ -237,7 +235,7 @@ def write(self:Store,
     tmp = Path(tempfile.mkdtemp(prefix=f'{key}-', dir=self.path/'.partial'))   # nobody else writes here
     tmp.chmod(0o755)
     for name,t in tables.items(): t.to_parquet(tmp/f'{name}.parquet', index=False)
-    (tmp/SUMS).write_text(json.dumps(_sums(tmp), indent=1))
+    write_note(tmp/SUMS, _sums(tmp))
     (self.path/'tasks').mkdir(exist_ok=True)
     self.clear(key)
     try: os.rename(tmp, self.path/'tasks'/key)
@@ -322,8 +320,7 @@ def gather(self:Store,
 RECORD = ('mirzai', 'code', 'command', 'date') # what a record has to say
 
 def _about_of(folder)->dict:
-    try: return json.loads((Path(folder)/'about.json').read_text(encoding='utf-8'))
-    except (OSError, ValueError): return {}
+    return read_note(Path(folder)/'about.json')
 
 def _kept_sums(folder)->dict: # {path below the folder: SHA-256}
     files = [f for f in sorted(Path(folder).rglob('*')) if f.is_file() and f.name!='about.json'
@@ -348,4 +345,4 @@ def record_made(folder, # holds kept files
              for m in about.get('made', [])]
     new = dict(date=time.strftime('%Y-%m-%d'))|made|dict(files={f: sums[f] for f in files})
     about['made'] = [m for m in (*older, new) if m['files']]
-    with atomic(Path(folder)/'about.json') as tmp: tmp.write_text(json.dumps(about, indent=1))
+    write_note(Path(folder)/'about.json', about)

@@ -14,7 +14,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocat
 from fastcore.basics import patch
 from ..library import MirzaiError, SpectralLibrary
 from ..plots import in_style, panels, plot_style
-from ..loading import atomic, load_sample
+from ..files import atomic, read_note, write_note
+from ..loading import load_sample
 from ..experiment import Results, evaluate, labels, made_by
 from ..models import ENTRIES
 from ..store import record_made, unrecorded
@@ -66,8 +67,8 @@ class PaperRuns:
         path # holds a folder of Parquet tables for each run, and about.json
     ):
         self.path = Path(path)
-        try: self.about = json.loads((self.path/'about.json').read_text(encoding='utf-8'))
-        except (OSError, ValueError) as e:
+        self.about = read_note(self.path/'about.json')
+        if not self.about:
             raise MirzaiError(f'{path}: holds no results of mirzai paper: make them with mirzai paper')
     def __contains__(self, name): # a run, or one of its tables: 'library/attribution'
         run,_,table = name.partition('/')
@@ -132,7 +133,7 @@ def make_runs(scale:dict, # an entry of `SCALES`
         res = evaluate(libs[which], store=out/'stores'/run, jobs=jobs, quiet=quiet, keep=('test',), **args)
         _keep(res, out/'results'/run); failed += len(res.failed)
     about = _about(scale, libs, library)|dict(failed=failed)
-    with atomic(out/'results'/'about.json') as tmp: tmp.write_text(json.dumps(about, indent=1))
+    write_note(out/'results'/'about.json', about)
     record_made(out/'results', made_by([MeanAttribution])|dict(command=command))
     return PaperRuns(out/'results')
 
