@@ -26,6 +26,7 @@ from mirzai.ensemble import *
 from mirzai.transfer import TransferGPR
 from mirzai.store import *
 from mirzai.sweep import *
+from mirzai.models import *
 from mirzai.experiment import *
 from mirzai.attribution import *
 from mirzai.bands import *
