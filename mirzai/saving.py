@@ -116,7 +116,7 @@ def _write(model, folder, lib, rows=None, calibration=None, domain=None):
                 domain=limits, versions=_versions(), wavenumbers=[float(w) for w in model.wavenumbers_])
     meta['sha256'] = fingerprint(meta, weights)
     (folder/'weights.safetensors').write_bytes(weights)
-    (folder/'model.json').write_text(json.dumps(meta, indent=1))
+    write_note(folder/'model.json', meta)
 
 # %% ../nbs/12e_saving.ipynb #8080d066
 def save_model(model, # fitted on `lib`
