@@ -7,7 +7,7 @@ import pandas as pd
 from pathlib import Path
 from mirzai.experiment import made_by
 from mirzai.paper.reading import make_reading
-from mirzai.sweep import record_made
+from mirzai.store import record_made
 
 if __name__=='__main__':
     p = argparse.ArgumentParser(description=__doc__); p.add_argument('--n', type=int, default=20_000); p.add_argument('--seeds', type=int, default=3)

@@ -4,7 +4,7 @@ Writes into about.json of the folder (nbs/results, nbs/paper/results); files are
 """
 import sys
 from mirzai.experiment import made_by
-from mirzai.sweep import record_made, unrecorded
+from mirzai.store import record_made, unrecorded
 
 if __name__=='__main__':
     folder,command,*files = sys.argv[1:]

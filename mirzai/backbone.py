@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['NEAR_EDGE', 'COARSEST', 'SEEN', 'BATCH', 'RATE', 'DECAY', 'SAW', 'NOT_SEEN', 'LAST', 'STAGES', 'FLAT', 'FEW',
-           'PENALTIES', 'neighbours_of', 'check_range', 'in_range', 'Look', 'line_over', 'pretrain', 'pretrain_scores',
-           'save_backbone', 'Backbone', 'load_backbone', 'alike', 'KernelCNN', 'Scale', 'FineCNN', 'ridge_head']
+           'PENALTIES', 'check_range', 'in_range', 'Look', 'line_over', 'pretrain', 'pretrain_scores', 'save_backbone',
+           'Backbone', 'load_backbone', 'alike', 'KernelCNN', 'Scale', 'FineCNN', 'ridge_head', 'BackboneRegressor']
 
 # %% ../nbs/07c_backbone.ipynb #bb000004
 import hashlib, json, platform, numpy as np, torch, torch.nn.functional as F
@@ -18,25 +18,16 @@ from fastcore.basics import patch
 from safetensors.torch import load_file, save_file
 from scipy.linalg import cho_factor, cho_solve
 from sklearn.linear_model import RidgeCV
+from .grids import EDGE, neighbours_of
 from .library import MirzaiError, Progress
 from .worlds import ASKED, BLOCK, HIGHEST, LOWEST, WORLD_GRID, soils
 from .gpr import air_gap, apart, rq, tune
-from .network import KexCNN, Preprocess, channelwise, fold, n_after
+from .network import KexCNN, NetRegressor, Preprocess, SpectralNet, channelwise, fold, n_after
 from .fused import can_fuse, fused
 
 # %% ../nbs/07c_backbone.ipynb #bb000008
-NEAR_EDGE,COARSEST = 4.,10.   # cm⁻¹: how far an edge may be short; widest step of a grid
-
-def neighbours_of(wavenumbers, # (p,) cm⁻¹, rising
-                  at # (q,) cm⁻¹
-                 )->tuple: # (q, 4) positions and (q, 4) weights
-    "Cubic interpolation (Lagrange) as a weighted sum of four points"
-    w,at = np.asarray(wavenumbers, dtype=np.float64), np.clip(at, wavenumbers[0], wavenumbers[-1])
-    i = np.clip(np.searchsorted(w, at)-2, 0, len(w)-4)[:, None]+np.arange(4)
-    x = w[i]
-    gaps = x[:, :, None]-x[:, None, :]+np.eye(4)
-    far = np.where(np.eye(4, dtype=bool), 1., (at[:, None]-x)[:, None, :])
-    return i, (far/gaps).prod(2)
+NEAR_EDGE = EDGE   # cm⁻¹: how far an edge may be short
+COARSEST = 10.     # cm⁻¹: widest step of a grid
 
 # %% ../nbs/07c_backbone.ipynb #bb000009
 def check_range(wavenumbers, # (p,) cm⁻¹, rising
@@ -409,3 +400,38 @@ def ridge_head(net:FineCNN,
     r = RidgeCV(PENALTIES).fit(scale(f).double().numpy(), np.asarray(t, dtype=np.float64))
     last.weight.copy_(torch.from_numpy(r.coef_)[None]); last.bias.fill_(float(r.intercept_))
     return net
+
+# %% ../nbs/07c_backbone.ipynb #dbc2a6cd
+@patch
+def words(self:Look)->dict: # plain values
+    "What it is made again from, and whose weights follow"
+    return Preprocess.words(self)|dict(backbone=load_backbone().card['sha256'])
+
+@patch
+def words(self:KernelCNN)->dict: return dict(kernel=True)
+
+# %% ../nbs/07c_backbone.ipynb #434e6d69
+class BackboneRegressor(NetRegressor):
+    "A network on the backbone, as it comes from a folder"
+
+@patch(cls_method=True)
+def layout(cls:BackboneRegressor, words:dict, arrays:dict)->SpectralNet:
+    "The network that words describe, its weights still unset"
+    def one(): return KernelCNN(len(arrays['net/nets.0.alpha'])) if 'kernel' in words else FineCNN()
+    return SpectralNet(Look(np.array(words['wavenumbers'])), [one() for _ in range(words['nets'])])
+
+@patch(cls_method=True)
+def unpack(cls:BackboneRegressor, words:dict, arrays:dict)->BackboneRegressor: # from `pack`; fitted
+    "The model that `pack` took apart"
+    m = super(BackboneRegressor, cls).unpack(words, arrays)
+    if 'kernel' in words:
+        for net in m.net_.nets: net.remember()
+    return m
+
+# %% ../nbs/07c_backbone.ipynb #5e720b3d
+@patch(cls_method=True)
+def describe(cls:BackboneRegressor, words:dict)->tuple[str, str]: # architecture; preprocessing
+    "What the model is, for people"
+    last = 'five stages and a Gaussian process as last layer' if 'kernel' in words else 'four stages'
+    return (f'{words["nets"]} convolutional network(s), {last}, pretrained on made-up spectra (backbone '
+            f'{words["backbone"][:8]})', 'SNV, derivative 1 over 21 points, standardised as in pretraining')

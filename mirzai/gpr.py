@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['QUIET', 'SAME', 'PRIOR_SD', 'LAB_ERROR', 'ASKED_TWICE', 'PROBES', 'air_gap', 'over_air', 'views', 'spread_of',
            'lengths', 'squared', 'apart', 'rq', 'rq_slopes', 'nll', 'first_guess', 'tune', 'known_noise', 'GPR',
-           'mean_and_spread', 'packed_triangle', 'unpacked_triangle']
+           'mean_and_spread', 'packed_triangle', 'unpacked_triangle', 'check_gpr']
 
 # %% ../nbs/06_gpr.ipynb #e6caf7ce
 import copy, numpy as np, warnings
@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from .library import MirzaiError
 from .transforms import CO2, SNV, SavitzkyGolay
 from .regressor import SpectralRegressor
+from .parts import common_words, expect_number, expect_text, expect_window, take_common, with_prefix
 
 # %% ../nbs/06_gpr.ipynb #kn000003
 def air_gap(wavenumbers # (p,) cm⁻¹
@@ -354,3 +355,57 @@ def restore(self:GPR,
     self.factor_ = factor
     if not self._belongs(): raise MirzaiError('factor and training spectra do not belong together: copy the model folder again')
     return self
+
+# %% ../nbs/06_gpr.ipynb #087279b6
+GPR.kind = 'gpr'
+
+@patch
+def pack(self:GPR)->tuple[dict, dict]: # words; arrays
+    "What `unpack` makes the fitted model of again"
+    arrays = dict(theta=self.theta_, target=self.target_, alpha=self.alpha_, factor=packed_triangle(self.factor_))
+    for i,(known,middle,spread) in enumerate(zip(self.views_, self.center_, self.spread_)):
+        arrays |= with_prefix(f'view{i}', dict(known=known.astype(np.float32), middle=middle, spread=spread))
+    return common_words(self)|dict(window=int(self.window_), lab_error=self.lab_error), arrays
+
+# %% ../nbs/06_gpr.ipynb #2cf5976b
+def check_gpr(s:dict, p:int): # settings; wavenumbers
+    "Settings of a Gaussian process"
+    expect_window('settings.window', s['window'])
+    if s['lab_error'] is not None: expect_number('settings.lab_error', s['lab_error'], 0, 1e6)
+    if 'backbone' in s: expect_text('settings.backbone', s['backbone'], 64)
+
+GPR.check_words = staticmethod(check_gpr)
+
+# %% ../nbs/06_gpr.ipynb #4f077d97
+def _check_kernel(theta, target, alpha, views:int):
+    if theta.shape!=(3*views+1,) or target.ndim!=1 or alpha.shape!=target.shape: raise ValueError('weights')
+    if np.abs(theta).max()>50: raise ValueError('hyperparameters')
+
+def _check_views(known, middle, spread, n, p):
+    for i,(v,*by) in enumerate(zip(known, middle, spread)):
+        width = p if i<2 else v.shape[1]
+        if v.shape!=(n, width) or any(b.shape!=(width,) for b in by): raise ValueError('training spectra')
+
+# %% ../nbs/06_gpr.ipynb #625f7169
+GPR.n_views = 2   # a subclass may have more
+
+@patch(cls_method=True)
+def unpack(cls:GPR, words:dict, arrays:dict)->GPR: # from `pack`, emptied on the way; fitted
+    "The model that `pack` took apart"
+    check_gpr(words, len(words['wavenumbers']))
+    m = take_common(cls(lab_error=words['lab_error']), words)
+    m.window_,m.pipeline_ = words['window'], None
+    theta,target,alpha = (arrays[k] for k in ('theta', 'target', 'alpha'))
+    _check_kernel(theta, target, alpha, cls.n_views)
+    L = unpacked_triangle(arrays.pop('factor'), len(target))
+    known = [arrays.pop(f'view{i}/known').astype(np.float64) for i in range(cls.n_views)]
+    middle,spread = ([arrays[f'view{i}/{k}'] for i in range(cls.n_views)] for k in ('middle', 'spread'))
+    _check_views(known, middle, spread, len(target), m.n_features_in_)
+    return m.restore(known, middle, spread, theta, target, L, alpha)
+
+# %% ../nbs/06_gpr.ipynb #2bc153f7
+@patch(cls_method=True)
+def describe(cls:GPR, words:dict)->tuple[str, str]: # architecture; preprocessing
+    "What the model is, for people"
+    done = f'SNV, first and second derivative over {words["window"]} points, standardised'
+    return 'Gaussian process, two rational quadratic kernels', done

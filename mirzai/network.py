@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['LEAST', 'NEAR', 'KEPT', 'n_after', 'KexCNN', 'paper_init', 'Preprocess', 'SpectralNet', 'in_batches',
-           'predict_batches', 'fold', 'write_counts', 'channelwise', 'predict_one', 'NetRegressor', 'latent']
+           'predict_batches', 'fold', 'write_counts', 'channelwise', 'predict_one', 'NetRegressor', 'latent',
+           'check_cnn']
 
 # %% ../nbs/07_network.ipynb #ff2d6fa1
 import copy, numpy as np, torch, torch.nn.functional as F
@@ -15,6 +16,8 @@ from scipy.spatial.distance import cdist
 from .library import MirzaiError
 from .transforms import SavitzkyGolay
 from .regressor import SpectralRegressor
+from .parts import MOST_NETS, common_words, expect_number, expect_one_of, expect_text, expect_window
+from .parts import refuse, take_common, with_prefix, without_prefix
 
 # %% ../nbs/07_network.ipynb #3e3903c1
 LEAST = 485   # fewest wavenumbers that survive five stages
@@ -288,3 +291,65 @@ def remoteness(self:NetRegressor,
     for i in range(0, len(A), chunk):
         out[i:i+chunk] = np.partition(cdist(A[i:i+chunk], self.latent_), k-1, axis=1)[:, :k].mean(1)
     return out/np.sqrt(self.whiten_.shape[1])
+
+# %% ../nbs/07_network.ipynb #3899420a
+@patch
+def words(self:Preprocess)->dict: # plain values
+    "What it is made again from"
+    return dict(deriv=self.deriv, window=len(self.sg), pool=self.pool)
+
+@patch
+def words(self:KexCNN)->dict: return {} # another layout says so
+
+@patch
+def words(self:SpectralNet)->dict: # plain values
+    "What it looks through, and what it consists of"
+    return self.pre.words()|dict(nets=len(self.nets))|self.nets[0].words()
+
+# %% ../nbs/07_network.ipynb #2e40696e
+NetRegressor.kind = 'cnn'
+
+@patch
+def pack(self:NetRegressor)->tuple[dict, dict]: # words; arrays
+    "What `unpack` makes the fitted model of again"
+    net = {k: v.numpy() for k,v in self.net_.state_dict().items()}
+    return common_words(self)|self.net_.words(), dict(latent=self.latent_, whiten=self.whiten_)|with_prefix('net', net)
+
+# %% ../nbs/07_network.ipynb #2b182311
+def check_cnn(s:dict, p:int): # settings; wavenumbers
+    "Settings of a network"
+    expect_number('settings.deriv', s['deriv'], 0, 2, whole=True)
+    expect_window('settings.window', s['window'])
+    expect_number('settings.pool', s['pool'], 1, 20, whole=True)
+    expect_number('settings.nets', s['nets'], 1, MOST_NETS, whole=True)
+    if s['window']>p: refuse('settings.window', s['window'], f'at most the {p} points of a spectrum')
+    if 'kernel' in s: expect_one_of('settings.kernel', s['kernel'], (True,))
+    if 'backbone' in s: expect_text('settings.backbone', s['backbone'], 64)
+
+NetRegressor.check_words = staticmethod(check_cnn)
+
+# %% ../nbs/07_network.ipynb #0b56f0a1
+@patch(cls_method=True)
+def layout(cls:NetRegressor, words:dict, arrays:dict)->SpectralNet:
+    "The network that words describe, its weights still unset"
+    p,pool = len(words['wavenumbers']), words['pool']
+    return SpectralNet(Preprocess(p, words['deriv'], words['window'], pool), [KexCNN(p//pool) for _ in range(words['nets'])])
+
+@patch(cls_method=True)
+def unpack(cls:NetRegressor, words:dict, arrays:dict)->NetRegressor: # from `pack`; fitted
+    "The model that `pack` took apart"
+    check_cnn(words, len(words['wavenumbers']))
+    if f'net/nets.{words["nets"]-1}.0.weight' not in arrays: raise ValueError('networks')
+    m = take_common(cls(), words)
+    m.net_,m.pipeline_ = cls.layout(words, arrays).eval(), None
+    m.net_.load_state_dict({k: torch.from_numpy(v.copy()) for k,v in without_prefix('net', arrays).items()})
+    m.latent_,m.whiten_ = arrays['latent'], arrays['whiten']
+    return m
+
+# %% ../nbs/07_network.ipynb #61768ed4
+@patch(cls_method=True)
+def describe(cls:NetRegressor, words:dict)->tuple[str, str]: # architecture; preprocessing
+    "What the model is, for people"
+    first = f', derivative {words["deriv"]} over {words["window"]} points'*(words['deriv']>0)
+    pool = f', points averaged by {words["pool"]}'*(words['pool']>1)
+    return f'{words["nets"]} convolutional network(s), five stages', f'SNV{first}{pool}, standardised'

@@ -7,7 +7,7 @@ __all__ = ['OSSL_URL', 'UNTESTED', 'ORDERS', 'OSSL_CORRECTIONS', 'soil_order', '
            'record_hash', 'read_header', 'ossl_columns', 'check_out', 'ossl_parquet', 'cache_folder', 'fetch_ossl']
 
 # %% ../nbs/01b_ossl.ipynb #66c61e7a
-import csv, errno, hashlib, io, json, os, re, shutil, ssl, time, warnings
+import csv, errno, hashlib, io, os, re, shutil, ssl, time, warnings
 import numpy as np, pandas as pd
 import pyarrow as pa, pyarrow.csv as pacsv, pyarrow.parquet as pq
 from contextlib import contextmanager
@@ -17,7 +17,8 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 from .library import MirzaiError, Progress, some
-from .loading import SHORT_NAMES, atomic, wavenumber_of
+from .files import atomic, read_note, write_note
+from .loading import SHORT_NAMES, wavenumber_of
 from .units import MG_K
 
 # %% ../nbs/01b_ossl.ipynb #cc2e0a27
@@ -85,12 +86,6 @@ def _ask(url:str, # where the file is
 # %% ../nbs/01b_ossl.ipynb #96b32f72
 def _note(part:Path)->Path: return part.with_name(part.name+'.json')
 
-def _read_json(path:Path)->dict:
-    "A small note; an empty one where it is missing or damaged"
-    try: d = json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError): d = {}
-    return d if isinstance(d, dict) else {}
-
 # %% ../nbs/01b_ossl.ipynb #6543acf8
 def _check_room(folder:Path, need:int, name:str):
     "Refuse a download that the disk cannot take"
@@ -122,13 +117,14 @@ def _fits(new:dict, note:dict)->bool:
 # %% ../nbs/01b_ossl.ipynb #7c077ef0
 def _fetch(url:str, part:Path, progress)->bool: # is it whole?
     "One connection: take what comes, after what is there if it is of the same version"
-    note,have = _read_json(_note(part)), part.stat().st_size if part.exists() else 0
+    note,have = read_note(_note(part)), part.stat().st_size if part.exists() else 0
     start = have if note.get('url')==url and note.get('mark') else 0
     if start and start==note.get('size'): return True
     with _ask(url, start, note.get('mark')) as r:
         new = dict(url=url, mark=_mark(r.headers), size=_size(r.headers))
         if r.status!=206:
-            part.write_bytes(b''); _note(part).write_text(json.dumps(new), encoding='utf-8')
+            part.write_bytes(b'')
+            write_note(_note(part), new)
         elif not _fits(new, note) or not r.headers.get('Content-Range', '').startswith(f'bytes {start}-'):
             part.unlink(missing_ok=True); return False
         return _pour(r, part, new['size'], progress)
@@ -184,7 +180,7 @@ def check_hash(path, # a downloaded file
               )->str: # its SHA-256, 64 hexadecimal digits
     "Is this still the file that was used first?"
     path = Path(path)
-    now,first = _sha256(path), _read_json(_record(path)).get('sha256')
+    now,first = _sha256(path), read_note(_record(path)).get('sha256')
     if sha256 and now!=sha256.strip().lower():
         raise MirzaiError(f'{path}: its SHA-256 is {now}, not {sha256} as asked: delete the file to fetch it '
                           f'again, or correct the sum')
@@ -199,9 +195,9 @@ def record_hash(path, # a file that was used with success
                 url:str # where it came from
                ):
     "Write down what a file was when it was first used, or what its user has vouched for since"
-    if _read_json(_record(path := Path(path))).get('sha256')!=sha256:
-        with atomic(_record(path)) as tmp:
-            tmp.write_text(json.dumps(dict(sha256=sha256, bytes=path.stat().st_size, url=url), indent=1))
+    path = Path(path)
+    if read_note(_record(path)).get('sha256')==sha256: return
+    write_note(_record(path), dict(sha256=sha256, bytes=path.stat().st_size, url=url))
 
 # %% ../nbs/01b_ossl.ipynb #8d5c4403
 _NEEDED = {'id.layer_uuid_txt': 'id', 'dataset.code_ascii_txt': 'source', 'pedon.taxa_usda_txt': 'taxon'}

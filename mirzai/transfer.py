@@ -29,3 +29,30 @@ def _fit(self:TransferGPR, X, t, valid):
                           'wavenumbers=')
     check_range(self.wavenumbers_, 'TransferGPR')
     GPR._fit(self, X, t, valid)
+
+# %% ../nbs/09e_transfer.ipynb #975c4010
+TransferGPR.n_views = 4
+
+@patch
+def pack(self:TransferGPR)->tuple[dict, dict]: # words; arrays
+    "What `unpack` makes the fitted model of again"
+    words,arrays = GPR.pack(self)
+    return words|dict(backbone=load_backbone().card['sha256']), arrays
+
+# %% ../nbs/09e_transfer.ipynb #4a087dc5
+@patch(cls_method=True)
+def unpack(cls:TransferGPR, words:dict, arrays:dict)->TransferGPR: # from `pack`, emptied on the way; fitted
+    "The model that `pack` took apart, if the backbone is the one it learnt with"
+    needed,there = words['backbone'], load_backbone().card['sha256']
+    if needed!=there:
+        raise MirzaiError(f'this model needs backbone {needed[:8]}, the one installed is {there[:8]}: '
+                          f'install the mirzai version that its card names')
+    return super(TransferGPR, cls).unpack(words, arrays)
+
+# %% ../nbs/09e_transfer.ipynb #656c9b69
+@patch(cls_method=True)
+def describe(cls:TransferGPR, words:dict)->tuple[str, str]: # architecture; preprocessing
+    "What the model is, for people"
+    done = GPR.describe(words)[1]
+    return ('Gaussian process, four rational quadratic kernels',
+            f'{done}; two stages of the pretrained backbone {words["backbone"][:8]}')

@@ -4,7 +4,7 @@ import numpy as np, pandas as pd, pytest
 from pathlib import Path
 from mirzai.library import MirzaiError
 from mirzai.paper import audit as a, runs as r
-from mirzai.sweep import record_made, unrecorded
+from mirzai.store import record_made, unrecorded
 
 kept = Path(__file__).parent.parent/'nbs'/'paper'/'results'
 

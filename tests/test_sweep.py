@@ -6,7 +6,8 @@ from pathlib import Path
 from mirzai.experiment import evaluate, read_results
 from mirzai.library import MirzaiError
 from mirzai.loading import write_library
-from mirzai.sweep import Store, sweep
+from mirzai.store import FORMAT, Store
+from mirzai.sweep import sweep
 
 posix = pytest.mark.skipif(os.name=='nt', reason='signals of POSIX')
 
@@ -318,3 +319,33 @@ def test_the_summary_follows_after_failures(mirzai, table, tmp_path, monkeypatch
     monkeypatch.setattr(e, 'make_model', broken)
     assert mirzai(*args, '--splits', 3)[0]==2
     assert set(summary_is_scores(tmp_path/'s').n_seeds)=={2}
+
+def test_a_fingerprint_does_not_depend_on_what_was_imported_before():
+    "The first of a process, the second, and the first of another that has imported everything"
+    ask = 'from mirzai.experiment import made_by; print(made_by()["code"], made_by()["code"])'
+    codes = [subprocess.run([sys.executable, '-c', first+ask], capture_output=True, text=True, check=True).stdout.split()
+             for first in ('', 'import mirzai.all, mirzai.cli; ')]
+    assert len(set(sum(codes, [])))==1
+
+def test_every_model_counts_in_the_fingerprint():
+    "A model that is imported only when it is asked for is reached all the same"
+    from mirzai.store import reached_by
+    models = {f'mirzai.{m}' for m in ('plsr', 'gpr', 'learner', 'network', 'backbone', 'transfer', 'ensemble')}
+    assert models<=set(reached_by(['mirzai.experiment']))
+
+def manifest(store, **changes): # rewritten with these changes; None: left out
+    f = store/'.mirzai.json'
+    f.write_text(json.dumps({k: v for k,v in (json.loads(f.read_text())|changes).items() if v is not None}))
+
+def test_a_store_says_its_format(sample, tmp_path):
+    "One without a number is of the first format and is gone on with; one of another format is refused before it is read"
+    lib,how = sample[:60].select('kex'),dict(jobs=1, quiet=True, store=tmp_path/'s')
+    evaluate(lib, ['plsr'], [0], **how)
+    assert json.loads((tmp_path/'s'/'.mirzai.json').read_text())['format']==FORMAT
+    manifest(tmp_path/'s', format=None)
+    assert evaluate(lib, ['plsr'], [0, 1], **how).select().seed.tolist()==[0, 1]
+    for number in (FORMAT+1, 0, 'two', [], 1.5):
+        manifest(tmp_path/'s', format=number)
+        for again in (lambda: read_results(tmp_path/'s'), lambda: evaluate(lib, ['plsr'], [0], **how)):
+            with pytest.raises(MirzaiError, match='in format') as e: again()
+            assert '\n' not in str(e.value)

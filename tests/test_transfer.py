@@ -31,10 +31,13 @@ assert main(['predict', {str(tmp_path/'m')!r}, {str(tmp_path/'new.csv')!r}, '--o
     assert 'backbone' in json.dumps(json.loads((tmp_path/'m'/'model.json').read_text()))
 
 def test_a_model_of_another_backbone_is_refused(models, kept, tmp_path, monkeypatch):
-    from mirzai import predictor
-    monkeypatch.setattr(predictor, '_backbone', lambda used: dict(backbone='0'*64))
-    predictor.save_model(models['gpr-transfer'], tmp_path/'m', kept[:120])
-    with pytest.raises(MirzaiError, match='needs backbone 00000000'): predictor.Predictor.load(tmp_path/'m')
+    from mirzai.predictor import Predictor, save_model
+    from mirzai.transfer import TransferGPR
+    m = models['gpr-transfer']
+    words, arrays = m.pack()
+    monkeypatch.setattr(TransferGPR, 'pack', lambda self: (words|dict(backbone='0'*64), arrays))
+    save_model(m, tmp_path/'m', kept[:120])
+    with pytest.raises(MirzaiError, match='needs backbone 00000000'): Predictor.load(tmp_path/'m')
 
 @pytest.mark.parametrize('name', ['gpr-transfer', 'cnn-transfer', 'fine-tuned'])
 def test_explained_as_it_predicts(models, kept, name):

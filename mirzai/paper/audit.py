@@ -18,7 +18,7 @@ from ..loading import atomic, load_sample
 from ..report import embed, html_table, page, svg
 from ..synthetic import synthetic_library
 from ..experiment import made_by
-from ..sweep import Store, library_fingerprint, record_made
+from ..store import Store, library_fingerprint, record_made
 from .runs import SCALES, MeanAttribution, PaperRuns, make_runs, published, save_figure
 from .data import figure1, figure_pipelines, kept_share, table1, table2, table2_check
 from .lr_range import figure_lr_range, lr_range

@@ -14,9 +14,11 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocat
 from fastcore.basics import patch
 from ..library import MirzaiError, SpectralLibrary
 from ..plots import in_style, panels, plot_style
-from ..loading import atomic, load_sample
+from ..files import atomic, read_note, write_note
+from ..loading import load_sample
 from ..experiment import Results, evaluate, labels, made_by
-from ..sweep import record_made, unrecorded
+from ..models import ENTRIES
+from ..store import record_made, unrecorded
 from ..synthetic import LAW, is_synthetic, synthetic_library
 from ..attribution import attribute
 
@@ -65,8 +67,8 @@ class PaperRuns:
         path # holds a folder of Parquet tables for each run, and about.json
     ):
         self.path = Path(path)
-        try: self.about = json.loads((self.path/'about.json').read_text(encoding='utf-8'))
-        except (OSError, ValueError) as e:
+        self.about = read_note(self.path/'about.json')
+        if not self.about:
             raise MirzaiError(f'{path}: holds no results of mirzai paper: make them with mirzai paper')
     def __contains__(self, name): # a run, or one of its tables: 'library/attribution'
         run,_,table = name.partition('/')
@@ -131,7 +133,7 @@ def make_runs(scale:dict, # an entry of `SCALES`
         res = evaluate(libs[which], store=out/'stores'/run, jobs=jobs, quiet=quiet, keep=('test',), **args)
         _keep(res, out/'results'/run); failed += len(res.failed)
     about = _about(scale, libs, library)|dict(failed=failed)
-    with atomic(out/'results'/'about.json') as tmp: tmp.write_text(json.dumps(about, indent=1))
+    write_note(out/'results'/'about.json', about)
     record_made(out/'results', made_by([MeanAttribution])|dict(command=command))
     return PaperRuns(out/'results')
 
@@ -166,11 +168,7 @@ NARROW,WIDE = 3.54,7.48 # inches: 90 and 190 mm
 paper_style = plot_style|{
     'font.size': 8, 'axes.titlesize': 8, 'axes.titlelocation': 'left', 'figure.dpi': 110,
     'lines.linewidth': 1.2, 'lines.markersize': 4, 'svg.hashsalt': 'mirzai', 'pdf.fonttype': 42}
-LOOK = {'plsr': dict(color='#0072B2', marker='o', linestyle='-'),
-        'gpr': dict(color='#009E73', marker='^', linestyle='-.'),
-        'cnn': dict(color='#D55E00', marker='s', linestyle='--'),
-        'plsr-paper': dict(color='#56B4E9', marker='o', linestyle=':', mfc='w'),
-        'cnn-paper': dict(color='#E69F00', marker='s', linestyle=':', mfc='w')}
+LOOK = {name: ENTRIES[name].look for name in ('plsr', 'gpr', 'cnn', 'plsr-paper', 'cnn-paper')}
 
 # %% ../../nbs/paper/00_runs.ipynb #a51540af
 def styled(f): # the same function
