@@ -361,17 +361,18 @@ def _known(a, p):
 # %% ../nbs/15_cli.ipynb #58575202
 def card(a):
     "what a model is, what it has seen, how good it was: a page"
+    from mirzai.card import identity, untested
     from mirzai.files import atomic
     from mirzai.predictor import Predictor
     from mirzai.replacing import may_replace_card
     p = Predictor.load(a.model)
     may_replace_card(a.out, p.meta['sha256'][:16], a.force)
     with atomic(a.out) as tmp: tmp.write_text(p.card(), encoding='utf-8')
-    identity,unknown = p._identity(), p._unknown()
-    for k,v in identity.items(): print(f'{k}: {v}')
+    about,unknown = identity(p), untested(p)
+    for k,v in about.items(): print(f'{k}: {v}')
     for line in unknown: print(f'- {line}')
     print(f'open {a.out}')
-    return dict(out=a.out, model=identity, unknown=unknown, validated=p.validated)
+    return dict(out=a.out, model=about, unknown=unknown, validated=p.validated)
 
 # %% ../nbs/15_cli.ipynb #doc00003
 def doctor(a):
@@ -418,7 +419,7 @@ def _scopes(a, lib):
     from mirzai.library import MirzaiError
     if a.leave_out and 'source' not in lib.properties:
         raise MirzaiError(f'{lib.name}: has no property source, which --leave-out needs')
-    from mirzai.experiment import labels
+    from mirzai.splits import labels
     out = sorted(set(labels(lib, 'source'))) if a.leave_out==['all'] else a.leave_out
     if a.grouped: _says_grouping(lib)
     orders = set(labels(lib, 'order')) if 'order' in lib.properties else set()
@@ -476,7 +477,7 @@ def _unit(a):
 # %% ../nbs/15_cli.ipynb #66a52792
 def _intervals(res, log10):
     "Bootstrap intervals of the pooled r2 of the first repeat, as a line"
-    from mirzai.experiment import bootstrap, floored_predictions
+    from mirzai.results import bootstrap, floored_predictions
     first = floored_predictions(res.predictions.query('seed==0 and split=="test" and scope.str.startswith("all,")'))
     ends = {m: bootstrap(t.observed.to_numpy(), t.predicted.to_numpy(), log10=log10)
             for m,t in first.groupby('model', sort=False)}

@@ -21,8 +21,8 @@ from numpy.polynomial.legendre import legvander
 from pathlib import Path
 from textwrap import shorten
 from types import SimpleNamespace
-from scipy.interpolate import CubicSpline
 from soilspecdata.readers import read_spa
+from .grids import to_common_grid
 from .library import MirzaiError, Progress, SpectralLibrary, concat, some
 from .loading import atomic, check_absorbance, open_library, reading, table_kind, to_absorbance
 
@@ -707,7 +707,7 @@ def read_instrument(path, # a file of Bruker OPUS, Thermo OMNIC (.spa, .spg) or 
         if isinstance(lib, MirzaiError): raise lib
     if len(found)==1: return found[0]
     grid = common_grid([(lib.wavenumbers, 1) for lib in found])
-    return concat([_resampled(lib, grid) for lib in found], str(path))
+    return concat([to_common_grid(lib, grid) for lib in found], str(path))
 
 # %% ../nbs/01c_instruments.ipynb #c5cdd4e4
 def _wanted(name:str)->bool:
@@ -885,22 +885,6 @@ def bands_apart(a, # a spectrum: `w` (p,) cm⁻¹ and `y` (p,) absorbance
     if len(grid)<10: return np.inf
     return float(scan_spread([np.interp(grid, w, y) for w,y in rising], grid)[0])
 
-# %% ../nbs/01c_instruments.ipynb #95c6f6b9
-def _same_grid(w, grid)->bool: return len(w)==len(grid) and np.abs(w-grid).max()<1e-3
-
-def _resampled(lib:SpectralLibrary, # absorbance
-               wavenumbers # (q,) cm⁻¹, rising
-              )->SpectralLibrary: # on these
-    "By cubic splines; up to 4 cm⁻¹ missing at an edge are filled, more is refused"
-    w,grid = lib.wavenumbers,np.asarray(wavenumbers)
-    if _same_grid(w, grid): return SpectralLibrary(lib.spectra, grid, lib.properties, lib.name)
-    if max(w[0]-grid[0], grid[-1]-w[-1])>4:
-        raise MirzaiError(f'{lib.name}: covers {w[0]:.0f} to {w[-1]:.0f} cm-1, not {grid[0]:.0f} to '
-                          f'{grid[-1]:.0f}: read it apart')
-    at = np.clip(grid, w[0], w[-1])
-    spline = lambda s: CubicSpline(w, s)(at) if np.isfinite(s).all() else np.interp(at, w, s)
-    return SpectralLibrary(np.stack([spline(s) for s in lib.spectra]), grid, lib.properties, lib.name)
-
 # %% ../nbs/01c_instruments.ipynb #ed119190
 def common_grid(grids:list # (wavenumbers, how many spectra have them), as found
                )->np.ndarray: # (p,) cm⁻¹
@@ -954,7 +938,7 @@ class SpectraFiles:
             raise MirzaiError(f'{self.name}: no instrument files (.0, .spa, .spg, .dx, .jdx) or tables of '
                               f'spectra there; {self.other_kinds()}')
         self.groups = group_scans(self.files, replicates)
-        self.onto = onto or _resampled
+        self.onto = onto or to_common_grid
         self.asked = None if wavenumbers is None else np.sort(np.asarray(wavenumbers, dtype=np.float64))
         self._reset()
 
