@@ -349,3 +349,13 @@ def test_a_store_says_its_format(sample, tmp_path):
         for again in (lambda: read_results(tmp_path/'s'), lambda: evaluate(lib, ['plsr'], [0], **how)):
             with pytest.raises(MirzaiError, match='in format') as e: again()
             assert '\n' not in str(e.value)
+
+def test_a_split_is_made_once(sample, monkeypatch):
+    "However many models and sizes share it, and not again where the model is fitted"
+    import mirzai.experiment as e
+    made,real = [],e.split_of
+    monkeypatch.setattr(e, 'split_of', lambda lib, *how: made.append(how) or real(lib, *how))
+    res = evaluate(sample[:80].select('kex'), ['plsr', 'plsr-paper'], [0, 1], sizes=[30, 40, None], jobs=1, quiet=True)
+    assert len(res.fits)==12 and len(made)==len(set(made))==2
+    evaluate(sample[:80].select('kex'), ['plsr'], [0], folds=3, jobs=1, quiet=True)
+    assert len(made)==len(set(made))==5
