@@ -27,6 +27,7 @@ from mirzai.transfer import TransferGPR
 from mirzai.store import *
 from mirzai.sweep import *
 from mirzai.models import *
+from mirzai.results import *
 from mirzai.experiment import *
 from mirzai.attribution import *
 from mirzai.bands import *
@@ -34,6 +35,7 @@ from mirzai.verdicts import *
 from mirzai.response import *
 from mirzai.uncertainty import Calibration, calibrate, said
 from mirzai.applicability import Domain, certify, fit_domain
+from mirzai.certificate import *
 from mirzai.checks import *
 from mirzai.saving import *
 from mirzai.card import model_card
@@ -44,3 +46,5 @@ from mirzai.report import *
 from mirzai.opening import *
 from mirzai.replacing import *
 from mirzai.supplying import *
+from mirzai.training import *
+from mirzai.running import *
