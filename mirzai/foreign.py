@@ -7,7 +7,7 @@ __all__ = ['AXES', 'MOST_PLACED', 'ASKED_AGAIN', 'factory_of', 'estimator_from',
            'cubist', 'Foreign', 'check_foreign']
 
 # %% ../nbs/09fb_your_own.ipynb #ef0d7c87
-import hashlib, os, re, sys
+import hashlib, os, re, sys, warnings
 import numpy as np
 from importlib import import_module
 from fastcore.basics import patch, store_attr
@@ -107,7 +107,10 @@ def new_estimator(self:Foreign): # unfitted
 @patch
 def _tried(self:Foreign, f, *args): # what f gives
     "Call what is not ours; what it raises becomes one line"
-    try: return f(*args)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings('ignore', message='X does not have valid feature names')   # nobody gave it names
+            return f(*args)
     except MirzaiError: raise
     except Exception as e:
         raise MirzaiError(f'{self.called()}: {f.__name__} raised {type(e).__name__}{because(e)}: mend it') from e
