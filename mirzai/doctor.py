@@ -7,14 +7,13 @@ __all__ = ['NEEDED', 'file_block', 'opus_contents', 'omnic_contents', 'jcamp_con
            'covers_enough', 'table_facts', 'examine', 'in_lines', 'examine_all']
 
 # %% ../nbs/01d_doctor.ipynb #dc000004
-import warnings
-import numpy as np, pandas as pd
+import numpy as np
 from pathlib import Path
 from .core import MirzaiError, some
 from .instruments import instrument_files, read_spectra, what_it_is
 from .instruments import _bytes, _choose_block, _damaged, _format, _is_table
 from .instruments import _opus_blocks, _opus_candidates, _opus_pairs
-from .instruments import _PARTS, _SPA_OTHERS, _SPA_UNITS, _TABLES, _with_warnings
+from .instruments import _PARTS, _SPA_OTHERS, _SPA_UNITS, _with_warnings
 from .loading import check_absorbance, open_library, reading
 
 # %% ../nbs/01d_doctor.ipynb #dc000008

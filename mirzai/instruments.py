@@ -10,7 +10,7 @@ __all__ = ['MAX_BYTES', 'MAX_ENTRIES', 'MAX_POINTS', 'MOST_TEXT', 'SPREAD_LIMIT'
            'read_instruments', 'spectra_chunks']
 
 # %% ../nbs/01c_instruments.ipynb #29d0dce6
-import gzip, io, os, re, struct, warnings
+import gzip, os, re, struct, warnings
 import numpy as np, pandas as pd
 import pyarrow.parquet as pq
 from collections import Counter
@@ -70,8 +70,9 @@ def opus_bytes(w, # (p,) wavenumbers, cm⁻¹
     for kind,y in blocks.items():
         a,b,c = _OPUS_CODES[kind.rstrip('0123456789')]
         code,y = a|b<<2|c<<10, np.asarray(y, '<f4')
-        for code,data in ((code, y.tobytes()), (code|1<<4, _opus_parameters(w, y))):
-            entries.append((code, len(data)//4, 504+len(body))); body += data
+        for block,data in ((code, y.tobytes()), (code|1<<4, _opus_parameters(w, y))):
+            entries.append((block, len(data)//4, 504+len(body)))
+            body += data
     entries = [(13<<10, 3*(len(entries)+1), 24), *entries]
     head = b'\n\n\xfe\xfe'+struct.pack('<d3i', 920622., 24, 40, len(entries))
     return (head+b''.join(struct.pack('<3i', *e) for e in entries)).ljust(504, b'\0')+body
@@ -754,7 +755,8 @@ def _inside(folder:Path)->list:
     "The files under a folder, hidden ones left out; a KSSL folder counts as one"
     if _is_kssl(folder): return [folder]
     found = []
-    for root,dirs,names in os.walk(folder, onerror=lambda e: found.append(Path(e.filename))):
+    closed = lambda e: found.append(Path(e.filename)) # a folder that may not be read
+    for root,dirs,names in os.walk(folder, onerror=closed):
         if _is_kssl(Path(root)): dirs[:] = []; names = ['']
         dirs[:] = [d for d in dirs if not d.startswith('.')]
         found += [Path(root)/n for n in names]
@@ -1046,7 +1048,7 @@ def spectra_of(self:SpectraFiles, f:Path)->dict: # the file, or file/id for each
     found = None if f in self.refused else self.attempt(f, read_spectra, f, self.unit)
     good = {}
     for part,lib in zip(self.inside.get(f, [f]), (found or {}).values()):
-        def give(): # or raise what was wrong with it
+        def give(lib=lib): # or raise what was wrong with it
             if isinstance(lib, MirzaiError): raise lib
             return lib
         if (there := self.attempt(part, give)) is not None: good[part] = there
