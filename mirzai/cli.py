@@ -32,13 +32,13 @@ def _with_values(lib, values): return lib.with_values(values) if values else lib
 
 def _is_spectra_table(name)->bool: # or is to be refused as one
     "One table of many spectra, not a folder of files or a file of one spectrum?"
-    from mirzai.instruments import _is_table
+    from mirzai.folders import is_table_file
     path = Path(name)
-    return _is_table(path) and not path.is_dir() or (path/'spectra-features.npy').exists() or not path.exists()
+    return is_table_file(path) and not path.is_dir() or (path/'spectra-features.npy').exists() or not path.exists()
 
 def _scans(name, a):
     "A folder of instrument files as a library: the mean of each soil's scans, where they agree"
-    from mirzai.instruments import read_instruments
+    from mirzai.spectra_files import read_instruments
     lib = read_instruments(name, None if a.unit=='absorbance' else a.unit, a.replicates)
     lib = lib.drop(lib.properties.trouble.str.startswith('absorbance missing'), 'absorbance missing')
     lib = lib.drop(lib.properties.trouble!='', 'scans that may be of several soils')
@@ -409,7 +409,7 @@ def _predict_answer(a, p, t, asked, cautions)->dict:
 # %% ../nbs/15_cli.ipynb #cl000006
 def _spectra(a, p):
     "The files to predict from, each read by itself and put straight on the model's grid"
-    from mirzai.instruments import SpectraFiles
+    from mirzai.spectra_files import SpectraFiles
     from mirzai.transforms import to_grid
     known = lambda file: _stated(file, a).check_unit(p.meta['target'])
     return SpectraFiles(a.files, None if a.unit=='absorbance' else a.unit, a.replicates,
