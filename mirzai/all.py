@@ -2,6 +2,7 @@
 from mirzai.core import MirzaiError, some, Progress
 from mirzai.plots import *
 from mirzai.library import *
+from mirzai.grids import *
 from mirzai.units import *
 from mirzai.page import *
 from mirzai.tables import spectral_columns, wavenumber_of, workbook_table
@@ -31,6 +32,8 @@ from mirzai.ensemble import *
 from mirzai.transfer import TransferGPR
 from mirzai.store import *
 from mirzai.sweep import *
+from mirzai.models import *
+from mirzai.results import *
 from mirzai.experiment import *
 from mirzai.attribution import *
 from mirzai.bands import *
@@ -38,7 +41,13 @@ from mirzai.verdicts import *
 from mirzai.response import *
 from mirzai.uncertainty import Calibration, calibrate, said
 from mirzai.applicability import Domain, certify, fit_domain
+from mirzai.checks import *
+from mirzai.saving import *
+from mirzai.card import model_card
 from mirzai.predictor import *
 from mirzai.local import local_score
 from mirzai.field import decide, field_report, join_fields, write_table
 from mirzai.report import *
+from mirzai.opening import *
+from mirzai.replacing import *
+from mirzai.supplying import *

@@ -12,7 +12,7 @@ import numpy as np, pandas as pd
 from pathlib import Path
 from .core import MirzaiError, some
 from .files import damaged, file_bytes, reading
-from .folders import instrument_files, is_table_file
+from .folders import instrument_files, is_table
 from .instruments import TABLE_ENDINGS, file_format, read_spectra, what_it_is
 from .jcamp import jcamp_parts
 from .loading import check_absorbance, open_library
@@ -158,7 +158,7 @@ def _bare(error, path)->str:
 # %% ../nbs/01j_doctor.ipynb #dc000027
 def _look_into(path:Path, unit)->dict: # raises what refuses it
     "Kind, blocks, spectra of a file"
-    table = path.exists() and is_table_file(path)                          # which may be large
+    table = path.exists() and is_table(path)                          # which may be large
     raw = b'' if table else file_bytes(path)
     kind = None if table else file_format(path, raw)
     if kind: return dict(kind=_MAKERS[kind])|_instrument_file(path, kind, raw, unit)

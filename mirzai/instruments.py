@@ -4,17 +4,17 @@
 
 # %% auto #0
 __all__ = ['TABLE_ENDINGS', 'file_format', 'file_kind', 'what_it_is', 'file_parts', 'part_ids', 'spectra_inside', 'read_spectra',
-           'resampled', 'common_grid', 'read_instrument']
+           'common_grid', 'read_instrument']
 
 # %% ../nbs/01g_instruments.ipynb #38464320
 import re
 import numpy as np, pandas as pd
 from collections import Counter
 from pathlib import Path
-from scipy.interpolate import CubicSpline
 from textwrap import shorten
 from .core import MirzaiError, moved
 from .files import MAX_BYTES, damaged, file_bytes, reading
+from .grids import to_common_grid
 from .library import SpectralLibrary, concat
 from .loading import check_absorbance, open_library, table_kind, to_absorbance
 from .opus import opus_bytes, read_opus
@@ -24,7 +24,7 @@ from .scans import MANY_SCANS, SPREAD_LIMIT, band_shape, bands_apart, scan_sprea
 
 # %% ../nbs/01g_instruments.ipynb #10d17031
 # what lived here until 0.11
-__getattr__ = moved(__name__, dict.fromkeys(('distinct_ids', 'group_scans', 'instrument_files', 'is_spectral',
+__getattr__ = moved(__name__, dict.fromkeys(('distinct_ids', 'group_scans', 'instrument_files', 'is_spectral', 'is_table',
     'replicate_ending', 'sample_name'), 'mirzai.folders')|dict.fromkeys(('SpectraFiles', 'put_together',
     'read_instruments', 'spectra_chunks'), 'mirzai.spectra_files'))
 
@@ -182,24 +182,6 @@ def read_spectra(path, # a file of Bruker OPUS, Thermo OMNIC (.spa, .spg) or JCA
         except MirzaiError as e: found[id] = e
     return found
 
-# %% ../nbs/01g_instruments.ipynb #95c6f6b9
-_FILLED = 4   # cm⁻¹ that may be missing at an edge
-
-def _same_grid(w, grid)->bool: return len(w)==len(grid) and np.abs(w-grid).max()<1e-3
-
-def resampled(lib:SpectralLibrary, # absorbance
-              wavenumbers # (q,) cm⁻¹, rising
-             )->SpectralLibrary: # on these
-    "By cubic splines; up to 4 cm⁻¹ missing at an edge are filled, more is refused"
-    w,grid = lib.wavenumbers, np.asarray(wavenumbers)
-    if _same_grid(w, grid): return SpectralLibrary(lib.spectra, grid, lib.properties, lib.name)
-    if max(w[0]-grid[0], grid[-1]-w[-1])>_FILLED:
-        raise MirzaiError(f'{lib.name}: covers {w[0]:.0f} to {w[-1]:.0f} cm-1, not {grid[0]:.0f} to '
-                          f'{grid[-1]:.0f}: read it apart')
-    at = np.clip(grid, w[0], w[-1])
-    spline = lambda s: CubicSpline(w, s)(at) if np.isfinite(s).all() else np.interp(at, w, s)
-    return SpectralLibrary(np.stack([spline(s) for s in lib.spectra]), grid, lib.properties, lib.name)
-
 # %% ../nbs/01g_instruments.ipynb #ed119190
 def common_grid(grids:list # (wavenumbers, how many spectra have them), as found
                )->np.ndarray: # (p,) cm⁻¹
@@ -221,4 +203,4 @@ def read_instrument(path, # a file of Bruker OPUS, Thermo OMNIC (.spa, .spg) or 
         if isinstance(lib, MirzaiError): raise lib
     if len(found)==1: return found[0]
     grid = common_grid([(lib.wavenumbers, 1) for lib in found])
-    return concat([resampled(lib, grid) for lib in found], str(path))
+    return concat([to_common_grid(lib, grid) for lib in found], str(path))

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SHORT_NAMES', 'UNITS', 'LIMESODA_MIR', 'OC_PER_KG', 'load_sample', 'to_absorbance', 'check_absorbance',
            'library_from_table', 'LibraryFile', 'table_kind', 'open_library', 'read_library', 'read_values',
-           'read_orders', 'restore_grid', 'load_kssl', 'write_library', 'load_limesoda']
+           'read_orders', 'load_kssl', 'write_library', 'load_limesoda']
 
 # %% ../nbs/01_loading.ipynb #917c85ee
 import io, json, pickle, pickletools, re, warnings
@@ -21,6 +21,7 @@ from soilspecdl.datasets import load_toy_kssl
 from .core import MirzaiError, some
 from .files import MANIFEST, atomic, check_output, output_folder, reading, would_be_lost
 from .files import declared_separator, decoded, dialect, open_text, text_lines, text_rows
+from .grids import restore_grid
 from .library import SpectralLibrary
 from .tables import Axis, CELLS, HEAD, as_number, find_layout, spectral_columns, wavenumber_of, workbook_rows
 from .units import PROPERTY_UNITS   # what a library's values are
@@ -613,21 +614,6 @@ def read_orders(path # a pickled or JSON dictionary of names and whole numbers
         raise MirzaiError(f'{path}: refused, not a dictionary of names and whole numbers: write it as '
                           f'JSON, {{"mollisols": 1, ...}}')
     return {v:k for k,v in d.items()}
-
-# %% ../nbs/01_loading.ipynb #0bceab78
-def restore_grid(w # (p,) wavenumbers, cm⁻¹
-                )->np.ndarray: # (p,) float64; unchanged unless they are whole numbers in unequal steps
-    "The even grid behind wavenumbers that were rounded down"
-    w = np.asarray(w, dtype=np.float64)
-    steps = np.unique(np.diff(w))
-    if not np.isfinite(w).all():
-        raise MirzaiError('wavenumbers: some are missing: give a number for each column')
-    rounded = len(w)>=100 and (w==np.floor(w)).all() and len(steps)==2 and np.ptp(steps)==1
-    # one missing point is not rounding
-    if not rounded or min(np.sum(np.diff(w)==s) for s in steps)<.02*len(w): return w
-    i = np.arange(len(w))
-    slope,start = np.polyfit(i, w, 1)
-    return start+.5+slope*i
 
 # %% ../nbs/01_loading.ipynb #a6f42fae
 def _npy(folder, name, shape=None):

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COMMON', 'KINDS', 'AGAIN', 'WIDEST', 'MOST_NETS', 'MOST_MEMBERS', 'with_prefix', 'without_prefix', 'common_words',
-           'take_common', 'class_of', 'pack', 'unpack', 'in_words', 'refuse', 'expect_number', 'expect_text',
+           'take_common', 'class_of', 'kind_of', 'pack', 'unpack', 'in_words', 'refuse', 'expect_number', 'expect_text',
            'expect_one_of', 'expect_window', 'check_settings']
 
 # %% ../nbs/03c_parts.ipynb #0e6307dc
@@ -55,14 +55,18 @@ def class_of(kind:str, # a key of `KINDS`, without what follows +
     return getattr(import_module(module), name)
 
 # %% ../nbs/03c_parts.ipynb #625854f5
+def kind_of(model # fitted
+           )->str: # a key of `KINDS`, without what follows +
+    "What a folder calls a model"
+    kind = getattr(model, 'kind', None)
+    if kind: return kind
+    raise MirzaiError(f'{type(model).__name__} cannot be saved: use PLSR, GPR, CNNRegressor or Ensemble')
+
 def pack(model # a fitted PLSR, GPR, CNN or Ensemble
         )->tuple[str, dict, dict]: # kind; arrays; settings
     "A fitted model as arrays and plain settings"
-    kind = getattr(model, 'kind', None)
-    if kind is None:
-        raise MirzaiError(f'{type(model).__name__} cannot be saved: use PLSR, GPR, CNNRegressor or Ensemble')
     words,arrays = model.pack()
-    return kind, arrays, {k: v for k,v in words.items() if k not in COMMON}
+    return kind_of(model), arrays, {k: v for k,v in words.items() if k not in COMMON}
 
 def unpack(kind:str, arrays:dict, settings:dict, # from `pack`
            meta:dict # `target`, `log10` and `wavenumbers`

@@ -13,7 +13,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .library import MirzaiError, SpectralLibrary, property_info, some
 from .units import check_values # with it libraries learn check_unit
 from .tables import wavenumber_of
-from .transforms import by_parts, to_grid
+from .grids import to_grid
+from .transforms import by_parts
 
 # %% ../nbs/03b_regressor.ipynb #5b5c0af4
 class SpectralRegressor(RegressorMixin, BaseEstimator):

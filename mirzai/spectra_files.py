@@ -14,8 +14,9 @@ from pathlib import Path
 from textwrap import shorten
 from .core import MirzaiError, Progress, some
 from .files import damaged, reading
-from .folders import distinct_ids, folder_name, group_scans, instrument_files, is_table_file, replicate_ending, sample_name
-from .instruments import TABLE_ENDINGS, common_grid, file_kind, read_spectra, resampled, spectra_inside
+from .folders import distinct_ids, folder_name, group_scans, instrument_files, is_table, replicate_ending, sample_name
+from .grids import to_common_grid
+from .instruments import TABLE_ENDINGS, common_grid, file_kind, read_spectra, spectra_inside
 from .library import SpectralLibrary, concat
 from .loading import open_library, to_absorbance
 from .scans import MANY_SCANS, SPREAD_LIMIT, scan_spread
@@ -64,7 +65,7 @@ class SpectraFiles:
             raise MirzaiError(f'{self.name}: no instrument files (.0, .spa, .spg, .dx, .jdx) or tables of '
                               f'spectra there; {self.other_kinds()}')
         self.groups = group_scans(self.files, replicates)
-        self.onto = onto or resampled
+        self.onto = onto or to_common_grid
         self.asked = None if wavenumbers is None else np.sort(np.asarray(wavenumbers, dtype=np.float64))
         self._reset()
 
@@ -160,7 +161,7 @@ def open_table(self:SpectraFiles, f): return self.opened(open_library(f))
 def prepare(self:SpectraFiles):
     "Open the tables, name the soils, find the grid"
     self._reset()
-    self.tables = {f: self.attempt(f, self.open_table, f) for f in self.files if is_table_file(f)}
+    self.tables = {f: self.attempt(f, self.open_table, f) for f in self.files if is_table(f)}
     several = {f: spectra_inside(f) for f in self.files if f not in self.tables}
     self.inside = {f: [f/id for id in ids] for f,ids in several.items() if ids}
     self.name_soils()

@@ -4,15 +4,16 @@
 
 # %% auto #0
 __all__ = ['BANDS', 'COMPONENTS', 'SOLIDS', 'ORDERS', 'CEC', 'RAW_MEDIAN', 'LAW_CENTRE', 'LAW_SPREAD', 'KEX_QUARTILES',
-           'ALL_QUARTILES', 'LAW', 'LAWS', 'KNOTS', 'SOURCES', 'WATER_SD', 'NUISANCE', 'NOISE', 'BLOCK', 'KSSL_GRID',
-           'pure_spectra', 'compositions', 'cec_law', 'composition_law', 'kex_law', 'measured', 'kex_quartiles',
-           'fit_knots', 'mean_water', 'water_of', 'measure', 'disturb', 'drivers', 'Truth', 'synthetic_library',
-           'rescanned', 'is_synthetic', 'ceiling']
+           'ALL_QUARTILES', 'LAW', 'LAWS', 'KNOTS', 'SOURCES', 'WATER_SD', 'NUISANCE', 'NOISE', 'BLOCK', 'pure_spectra',
+           'compositions', 'cec_law', 'composition_law', 'kex_law', 'measured', 'kex_quartiles', 'fit_knots',
+           'mean_water', 'water_of', 'measure', 'disturb', 'drivers', 'Truth', 'synthetic_library', 'rescanned',
+           'is_synthetic', 'ceiling']
 
 # %% ../nbs/02_synthetic.ipynb #5d211fcf
 import re, numpy as np, pandas as pd
 from functools import cached_property
 from fastcore.basics import store_attr
+from .grids import KSSL_GRID
 from .library import MirzaiError, SpectralLibrary, Progress
 
 # %% ../nbs/02_synthetic.ipynb #19a17a2e
@@ -334,8 +335,6 @@ def synthetic_library(n:int=20_000, # samples, any number
                           f'synthetic {n}')
     lib.truth = Truth(pd.DataFrame(f, columns=SOLIDS, index=lib.properties.index), log_kex, w, law)
     return lib
-
-KSSL_GRID = 3999.73-1.92851*np.arange(1764)[::-1]   # cm⁻¹; the published integers are this, rounded down
 
 # %% ../nbs/02_synthetic.ipynb #0f4c2c09
 def rescanned(lib:SpectralLibrary, # from `synthetic_library`, whole

@@ -183,3 +183,9 @@ def test_a_package_that_is_not_what_the_notebooks_say(project):
     found = project.found('exported')
     assert 'mirzai/plsr.py: not what the notebooks say: run nbdev-export' in found
     assert 'nbs/05_plsr.ipynb: not clean: run nbdev-clean' in found
+
+def test_annotations_that_are_not_true(project):
+    with open(project.root/'pyproject.toml', 'a') as f: f.write('[tool.mypy]\nfiles = ["mirzai"]\nfollow_imports = "skip"\n')
+    (project.root/'mirzai/words.py').write_text('def f(x) -> str:\n    return None\n')
+    line, = project.found('types')
+    assert line.startswith('mirzai/words.py:2: Incompatible return value')

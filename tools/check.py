@@ -9,6 +9,7 @@ when a check was made, which may only become fewer. Nothing here imports mirzai.
 """
 import argparse, ast, json, re, shutil, subprocess, sys, time, tomllib
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -56,6 +57,14 @@ def ruff(root): # folder of the project
     run = subprocess.run([command, 'check', '--quiet', '--output-format', 'concise', '.'], cwd=root, capture_output=True, text=True)
     if run.returncode>1: yield f'ruff: {short(run.stderr, 200)}'
     yield from (f'{l}: see `ruff rule CODE`' for l in run.stdout.splitlines())
+
+def types(root): # folder of the project
+    "What mypy finds, at the level in pyproject.toml"
+    run = subprocess.run([sys.executable, '-m', 'mypy', '--no-error-summary', '--hide-error-context', '--no-pretty'], cwd=root, capture_output=True, text=True)
+    if run.returncode not in (0, 1): yield f'mypy: {short(run.stderr+run.stdout, 200)}'
+    for l in run.stdout.splitlines():
+        where, _, what = l.partition(': error: ')
+        if what: yield what, f'{where}: {what}: correct the annotation or the code'
 
 # --- names and order -----------------------------------------------------------------------------------------------
 
@@ -256,7 +265,7 @@ def check_figures(root): # folder of the project
         ceiling, floor = rules['ceilings'].get(name), rules['floors'].get(name)
         aim = rules['aims'].get(name, '')
         limit = ceiling if floor is None else floor
-        print(f'  {name:34} {v:8.2f}, {"at most" if floor is None else "at least"} {limit:g}, aim {aim}')
+        yield 0, f'  {name:34} {v:8.2f}, {"at most" if floor is None else "at least"} {limit:g}, aim {aim}'
         if ceiling is not None and v>ceiling+1e-9: yield f'{HOUSE}: {name} is {v:.3g}, more than the ceiling {ceiling}: cut, name or show (aim: {aim})'
         if floor is not None and v<floor-1e-9: yield f'{HOUSE}: {name} is {v:.3g}, less than the floor {floor}: show what is defined (aim: {aim})'
 
@@ -277,14 +286,14 @@ def raised(root): # folder of the project
 
 # --- all of them ---------------------------------------------------------------------------------------------------
 
-CHECKS = dict(exported=exported, ruff=ruff, two_modules=two_modules, order=order, models_asked=models_asked, outputs=outputs, pages=pages, torn=torn,
+CHECKS = dict(exported=exported, types=types, ruff=ruff, two_modules=two_modules, order=order, models_asked=models_asked, outputs=outputs, pages=pages, torn=torn,
               figures=check_figures, raised=raised)
 
 def found(name, root): # name of a check
     "Findings that are no known exceptions, and exceptions that are found no more"
     known = Counter(house(root)['exceptions'].get(name, []))
     for f in CHECKS[name](root):
-        if isinstance(f, str): yield f
+        if isinstance(f, str) or f[0]==0: yield f
         elif known[f[0]]>0: known[f[0]] -= 1
         else: yield f[1]
     yield from (f'{HOUSE}: {e!r} is no exception of {name} any more: run tools/check.py --tighten' for e in (+known).elements())
@@ -312,13 +321,13 @@ def main():
     a = parser.parse_args()
     root = a.root.resolve()
     if a.tighten: return tighten(root)
-    wrong, start = [], time.monotonic()
-    for name in a.checks or CHECKS:
-        begin = time.monotonic()
-        lines = list(found(name, root))
-        wrong += lines
-        print(*lines, f'{name}: {len(lines)} findings, {time.monotonic()-begin:.1f} s', sep='\n', flush=True)
-    print(f'{len(wrong)} findings in {time.monotonic()-start:.0f} s')
+    wrong, start = 0, time.monotonic()
+    with ThreadPoolExecutor(2) as pool:             # two of them wait for a process of its own
+        for name,lines in zip(names := a.checks or list(CHECKS), pool.map(lambda n: list(found(n, root)), names)):
+            faults = [l for l in lines if isinstance(l, str)]
+            wrong += len(faults)
+            print(f'{name}: {len(faults)} findings', *(l if isinstance(l, str) else l[1] for l in lines), sep='\n', flush=True)
+    print(f'{wrong} findings in {time.monotonic()-start:.0f} s')
     return bool(wrong)
 
 if __name__=='__main__': sys.exit(main())

@@ -16,7 +16,10 @@ from ..library import MirzaiError, SpectralLibrary
 from ..plots import in_style, panels, plot_style
 from ..files import atomic, read_note, write_note
 from ..loading import load_sample
-from ..experiment import Results, evaluate, labels, made_by
+from ..experiment import evaluate, made_by
+from ..results import Results
+from ..splits import labels
+from ..models import ENTRIES
 from ..store import record_made, unrecorded
 from ..synthetic import LAW, is_synthetic, synthetic_library
 from ..attribution import attribute
@@ -167,11 +170,7 @@ NARROW,WIDE = 3.54,7.48 # inches: 90 and 190 mm
 paper_style = plot_style|{
     'font.size': 8, 'axes.titlesize': 8, 'axes.titlelocation': 'left', 'figure.dpi': 110,
     'lines.linewidth': 1.2, 'lines.markersize': 4, 'svg.hashsalt': 'mirzai', 'pdf.fonttype': 42}
-LOOK = {'plsr': dict(color='#0072B2', marker='o', linestyle='-'),
-        'gpr': dict(color='#009E73', marker='^', linestyle='-.'),
-        'cnn': dict(color='#D55E00', marker='s', linestyle='--'),
-        'plsr-paper': dict(color='#56B4E9', marker='o', linestyle=':', mfc='w'),
-        'cnn-paper': dict(color='#E69F00', marker='s', linestyle=':', mfc='w')}
+LOOK = {name: ENTRIES[name].look for name in ('plsr', 'gpr', 'cnn', 'plsr-paper', 'cnn-paper')}
 
 # %% ../../nbs/paper/00_runs.ipynb #a51540af
 def styled(f): # the same function

@@ -1,0 +1,40 @@
+"The registry: every model by its name, imported when it is asked for"
+import subprocess, sys
+import pytest
+from mirzai import models
+from mirzai.library import MirzaiError
+
+@pytest.mark.parametrize('name', models.ALL_MODELS)
+def test_every_name_makes_its_model(name):
+    m = models.make_model(name, 'clay', seed=7, n=300)
+    entry, = models.entries_of(name)
+    assert isinstance(m, models.imported(entry.home)) and m.target=='clay' and m.get_params().get('seed', 7)==7
+    assert entry.seconds(4000)>entry.seconds(100)>0 and models.model_colors[name]==entry.look['color']
+    for other in models.ALL_MODELS:
+        if other!=name: assert repr(models.make_model(other, 'clay', n=300))!=repr(models.make_model(name, 'clay', n=300))
+
+def test_settings_can_be_overridden():
+    assert models.make_model('plsr-paper', n=400).max_components==9
+    assert models.make_model('plsr-paper', n=400, max_components=4).max_components==4
+    assert [m.seed for m in models.make_model('gpr+gpr-transfer+gpr', seed=2).models]==[2, 2, 102]
+
+@pytest.mark.parametrize('name', ['plsr', 'gpr', 'plsr+gpr', 'plsr-paper'])
+def test_no_pytorch_where_none_is_needed(name):
+    line = f"import sys; from mirzai.models import make_model; make_model('{name}', n=99); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, '-c', line]).returncode==0
+
+@pytest.mark.parametrize('name', ['forest', 'plsrx', '', 'plsr+', 'gpr-transfer-paper', 'os:system'])
+def test_unknown_names_are_refused_in_one_line(name):
+    for ask in (models.make_model, models.entries_of, lambda n: models.fit_seconds(n, 100)):
+        with pytest.raises(MirzaiError, match='is not known: use one of plsr, gpr') as e: ask(name)
+        assert '\n' not in str(e.value)
+
+def test_results_follow_from_the_code_of_every_model():
+    from mirzai.store import reached_by
+    assert {'mirzai.plsr', 'mirzai.gpr', 'mirzai.learner', 'mirzai.transfer', 'mirzai.ensemble', 'mirzai.backbone'}<=set(reached_by(['mirzai.experiment']))
+
+def test_what_a_run_compares(sample):
+    from mirzai.library import SpectralLibrary
+    short = SpectralLibrary(sample.spectra[:, 400:], sample.wavenumbers[400:], sample.properties)
+    assert models.default_models(sample)==['plsr', 'gpr', 'gpr-transfer', 'cnn-transfer']
+    assert models.default_models(short)==['plsr', 'gpr', 'cnn']
