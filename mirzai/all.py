@@ -9,7 +9,13 @@ from mirzai.tables import spectral_columns, wavenumber_of, workbook_table
 from mirzai.files import MANIFEST, atomic, check_output, output_folder, reading, would_be_lost
 from mirzai.loading import *
 from mirzai.ossl import *
+from mirzai.scans import *
+from mirzai.opus import opus_bytes
+from mirzai.jcamp import JcampBlock, MAX_POINTS, MOST_TEXT, write_jcamp
 from mirzai.instruments import *
+from mirzai.instruments import MAX_BYTES, MAX_ENTRIES
+from mirzai.folders import *
+from mirzai.spectra_files import *
 from mirzai.synthetic import *
 from mirzai.transforms import *
 from mirzai.regressor import *
