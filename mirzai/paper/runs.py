@@ -19,7 +19,7 @@ from ..loading import load_sample
 from ..experiment import Results, evaluate, labels, made_by
 from ..models import ENTRIES
 from ..store import record_made, unrecorded
-from ..synthetic import LAW, is_synthetic, synthetic_library
+from ..synthetic import LAW, synthetic_library
 from ..attribution import attribute
 
 # %% ../../nbs/paper/00_runs.ipynb #256fff1d
@@ -143,13 +143,12 @@ def _large(library, n):
     if library is None: return synthetic_library(n, 0).select('kex')
     if 'order' not in library.properties: return library
     order = np.char.lower(labels(library, 'order').astype(str))
-    return SpectralLibrary(library.spectra, library.wavenumbers, library.properties.assign(order=order),
-                           library.name, library.dropped)
+    return library.like(properties=library.properties.assign(order=order))
 
 def _about(scale, libs, library):
     "What a reader has to know about the runs"
     lib = libs.get('library', [])
-    made_up = library is None or is_synthetic(library)
+    made_up = library is None or library.origin.synthetic
     name = (f'SYNTHETIC library, {scale["n"]:,} made-up soils' if library is None else
             f'{"SYNTHETIC: "*made_up}{library.name}, {len(library)} soils')
     return dict(sample_n=len(libs['sample']), library=name, library_n=len(lib), synthetic=made_up, law=LAW*made_up,
