@@ -11,7 +11,13 @@ from mirzai.files import MANIFEST, atomic, check_output, output_folder, reading,
 from mirzai.loading import *
 import mirzai.frames # with it libraries learn from_frame
 from mirzai.ossl import *
+from mirzai.scans import *
+from mirzai.opus import opus_bytes
+from mirzai.jcamp import JcampBlock, MAX_POINTS, MOST_TEXT, write_jcamp
 from mirzai.instruments import *
+from mirzai.instruments import MAX_BYTES, MAX_ENTRIES
+from mirzai.folders import *
+from mirzai.spectra_files import *
 from mirzai.synthetic import *
 from mirzai.transforms import *
 from mirzai.regressor import *
@@ -29,6 +35,7 @@ from mirzai.transfer import TransferGPR
 from mirzai.store import *
 from mirzai.sweep import *
 from mirzai.models import *
+from mirzai.results import *
 from mirzai.experiment import *
 from mirzai.attribution import *
 from mirzai.bands import *
@@ -36,6 +43,7 @@ from mirzai.verdicts import *
 from mirzai.response import *
 from mirzai.uncertainty import Calibration, calibrate, said
 from mirzai.applicability import Domain, certify, fit_domain
+from mirzai.certificate import *
 from mirzai.checks import *
 from mirzai.saving import *
 from mirzai.card import model_card
@@ -46,3 +54,5 @@ from mirzai.report import *
 from mirzai.opening import *
 from mirzai.replacing import *
 from mirzai.supplying import *
+from mirzai.training import *
+from mirzai.running import *

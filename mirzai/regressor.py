@@ -27,6 +27,7 @@ class SpectralRegressor(RegressorMixin, BaseEstimator):
     exact_from = None # 'snv': `contributions` from there are exact
     deeplift = False # can DeepLift follow the layers of its `net_`?
     trained_by = None # 'module:Class' that trains it anew, where it cannot do so itself
+    by_factory = False # is it somebody else's, made by a function that has to be named?
     shift_ = 0. # added to every prediction on the model's scale
 
     def _scale(self): # is the target modelled on log10?

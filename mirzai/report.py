@@ -11,7 +11,7 @@ import numpy as np, pandas as pd
 from fastcore.xml import Div, H2, Li, P, Section, Ul
 from .library import SpectralLibrary, property_info
 from .page import embed, html_table, page, svg
-from .experiment import Results, floored_predictions
+from .results import Results, floored_predictions
 from .origin import SAMPLE
 from .units import method_words
 from .loading import load_sample

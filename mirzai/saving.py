@@ -183,6 +183,8 @@ def check_folder(meta:dict, arrays:dict): # model.json; the weights file
 # %% ../nbs/12e_saving.ipynb #3d685fd0
 class SavedModel:
     "A model from a folder, read and verified"
+    factory = None # what made a model that is not ours
+
     def __init__(self,
         model, # fitted
         meta:dict, # what model.json says
@@ -198,13 +200,14 @@ class SavedModel:
 # %% ../nbs/12e_saving.ipynb #7fc9046b
 @patch(cls_method=True)
 def load(cls:SavedModel,
-         path # a folder written by `save_model`
+         path, # a folder written by `save_model`
+         factory:str=None # for a model that is not ours: 'package.module:function' that makes it
         )->SavedModel:
     "Read and verify a model folder"
     path = Path(path)
     meta = _meta(path)
     arrays = _weights(path/'weights.safetensors', meta)
-    try: p = cls._made(path, meta, arrays)
+    try: p = cls._made(path, meta, arrays, factory)
     except MirzaiError as e: raise MirzaiError(f'{path}: {e}')
     except (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError, OverflowError):
         raise MirzaiError(f'{path}: weights and settings do not fit together: copy the folder again')
@@ -212,15 +215,16 @@ def load(cls:SavedModel,
     return p
 
 @patch(cls_method=True)
-def _made(cls:SavedModel, path, meta, arrays):
+def _made(cls:SavedModel, path, meta, arrays, factory):
     check_folder(meta, arrays)
     base = SpectralLibrary(arrays['baselines'], meta['wavenumbers'], name='training samples')
     own = {k: arrays.pop(k) for k in [k for k in arrays if k.startswith('model/')]}   # freed as they are used
     own = {k.removeprefix('model/'): own.pop(k) for k in [*own]}
-    model = unpack(meta['kind'], own, meta['settings'], meta)
+    model = unpack(meta['kind'], own, meta['settings'], meta, factory)
     parts = {k: c(without_prefix(k, arrays), meta[k]) if meta[k] else None
              for k,c in (('calibration', Calibration), ('domain', Domain))}
     p = cls(model, meta, arrays['typical'], base, path, arrays['traces'], **parts)
+    p.factory = factory
     p.try_out()
     return p
 
@@ -244,7 +248,7 @@ def read_validation(folder:Path, meta:dict): # what model.json says; None: nobod
 @patch
 def others(self:SavedModel)->list: # fitted models
     "The models of other seeds in the folder"
-    return [type(self).load(f).model for f in sorted(self.path.glob('seed-*')) if f.is_dir()]
+    return [type(self).load(f, self.factory).model for f in sorted(self.path.glob('seed-*')) if f.is_dir()]
 
 # %% ../nbs/12e_saving.ipynb #754379fd
 @patch

@@ -16,7 +16,9 @@ from ..library import MirzaiError, SpectralLibrary
 from ..plots import in_style, panels, plot_style
 from ..files import atomic, read_note, write_note
 from ..loading import load_sample
-from ..experiment import Results, evaluate, labels, made_by
+from ..experiment import evaluate, made_by
+from ..results import Results
+from ..splits import labels
 from ..models import ENTRIES
 from ..store import record_made, unrecorded
 from ..synthetic import LAW, synthetic_library
