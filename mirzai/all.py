@@ -1,6 +1,7 @@
 "Everything public, for notebooks: `from mirzai.all import *`"
 from mirzai.core import MirzaiError, some, Progress
 from mirzai.plots import *
+from mirzai.origin import Origin
 from mirzai.library import *
 from mirzai.grids import *
 from mirzai.units import *
@@ -8,6 +9,7 @@ from mirzai.page import *
 from mirzai.tables import spectral_columns, wavenumber_of, workbook_table
 from mirzai.files import MANIFEST, atomic, check_output, output_folder, reading, would_be_lost
 from mirzai.loading import *
+import mirzai.frames # with it libraries learn from_frame
 from mirzai.ossl import *
 from mirzai.scans import *
 from mirzai.opus import opus_bytes

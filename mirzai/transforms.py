@@ -72,8 +72,7 @@ def prepared(lib:SpectralLibrary,
             )->SpectralLibrary: # its spectra are no longer absorbance: for models with `preprocess=None`
     "A library that went through the paper's preprocessing"
     keep = RemoveRegion(lib.wavenumbers).fit(lib.spectra[:1]).keep_ if name=='plsr' else slice(None)
-    return SpectralLibrary(by_parts(paper_pipeline(name, lib.wavenumbers), lib.spectra), lib.wavenumbers[keep],
-                           lib.properties, lib.name, lib.dropped)
+    return lib.like(by_parts(paper_pipeline(name, lib.wavenumbers), lib.spectra), lib.wavenumbers[keep])
 
 # %% ../nbs/03_transforms.ipynb #bc3712ed
 __getattr__ = moved(__name__, dict(SpectralRegressor='mirzai.regressor', FEW_VALUES='mirzai.regressor'))
