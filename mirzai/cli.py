@@ -11,7 +11,8 @@ import argparse, os, sys, warnings
 from contextlib import nullcontext, redirect_stdout
 from io import StringIO
 from pathlib import Path
-from .arguments import BY_SIZE, FIRST_STEPS, KNOWN, METHOD_NAMES, command_parser
+from .arguments import KNOWN, command_parser
+from .arguments import BY_SIZE, FIRST_STEPS, METHOD_NAMES # noqa: F401
 from .core import moved
 from .terminal import as_json
 
@@ -170,7 +171,7 @@ def _predict_answer(a, p, t, asked, cautions)->dict:
 # %% ../nbs/15_cli.ipynb #cl000006
 def _spectra(a, p):
     "The files to predict from, each read by itself and put straight on the model's grid"
-    from mirzai.instruments import SpectraFiles
+    from mirzai.spectra_files import SpectraFiles
     from mirzai.opening import as_stated
     from mirzai.transforms import to_grid
     known = lambda file: as_stated(file, **_measured(a)).check_unit(p.meta['target'])
