@@ -11,7 +11,8 @@ import argparse, os, sys, warnings
 from contextlib import nullcontext, redirect_stdout
 from io import StringIO
 from pathlib import Path
-from .arguments import BY_SIZE, FIRST_STEPS, KNOWN, METHOD_NAMES, command_parser
+from .arguments import KNOWN, command_parser
+from .arguments import BY_SIZE, FIRST_STEPS, METHOD_NAMES # noqa: F401
 from .core import moved
 from .terminal import as_json
 

@@ -14,7 +14,7 @@ import numpy as np, pandas as pd
 from .core import MirzaiError, Progress
 from .field import THRESHOLDS, decide, join_fields, mg_k, mg_k2o, odd_batch, threshold, threshold_remarks, write_table
 from .files import atomic
-from .instruments import SpectraFiles
+from .spectra_files import SpectraFiles
 from .library import SpectralLibrary, concat
 from .local import judge_threshold
 from .opening import as_stated

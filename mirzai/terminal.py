@@ -10,7 +10,6 @@ import argparse, json, math, re, shlex
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from datetime import date
 from io import StringIO
-from pathlib import Path
 from .core import did_you_mean
 
 # %% ../nbs/14b_terminal.ipynb #term0008
