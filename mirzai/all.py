@@ -1,6 +1,7 @@
 "Everything public, for notebooks: `from mirzai.all import *`"
 from mirzai.core import MirzaiError, some, Progress
 from mirzai.plots import *
+from mirzai.origin import Origin
 from mirzai.library import *
 from mirzai.grids import *
 from mirzai.units import *
@@ -8,8 +9,15 @@ from mirzai.page import *
 from mirzai.tables import spectral_columns, wavenumber_of, workbook_table
 from mirzai.files import MANIFEST, atomic, check_output, output_folder, reading, would_be_lost
 from mirzai.loading import *
+import mirzai.frames # with it libraries learn from_frame
 from mirzai.ossl import *
+from mirzai.scans import *
+from mirzai.opus import opus_bytes
+from mirzai.jcamp import JcampBlock, MAX_POINTS, MOST_TEXT, write_jcamp
 from mirzai.instruments import *
+from mirzai.instruments import MAX_BYTES, MAX_ENTRIES
+from mirzai.folders import *
+from mirzai.spectra_files import *
 from mirzai.synthetic import *
 from mirzai.transforms import *
 from mirzai.regressor import *
@@ -35,6 +43,7 @@ from mirzai.verdicts import *
 from mirzai.response import *
 from mirzai.uncertainty import Calibration, calibrate, said
 from mirzai.applicability import Domain, certify, fit_domain
+from mirzai.certificate import *
 from mirzai.checks import *
 from mirzai.saving import *
 from mirzai.card import model_card
@@ -45,3 +54,5 @@ from mirzai.report import *
 from mirzai.opening import *
 from mirzai.replacing import *
 from mirzai.supplying import *
+from mirzai.training import *
+from mirzai.running import *

@@ -16,9 +16,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays, save as save_arrays
 from .core import MirzaiError
 from .library import SpectralLibrary, property_info
-from .units import _sample_ids
 from .files import MANIFEST, output_folder, read_note, write_note
-from .synthetic import is_synthetic
 from .transforms import SNV, to_grid
 from .metrics import scores
 from .parts import KINDS, check_settings, in_words, kind_of, pack, refuse, unpack, with_prefix, without_prefix
@@ -37,8 +35,8 @@ def counts(lib:SpectralLibrary, column:str # 'order', 'source' or 'country'
 # %% ../nbs/12e_saving.ipynb #0b8d17b4
 def countries(lib:SpectralLibrary)->dict: # {country: samples}; empty where nobody knows
     "Where the samples come from"
-    ours = set(lib.ids)<=_sample_ids()
-    return {'United States (nearly all)': len(lib)} if ours else counts(lib, 'country')
+    country = lib.origin.country
+    return {country: len(lib)} if country else counts(lib, 'country')
 
 # %% ../nbs/12e_saving.ipynb #ed8af0c6
 def history(lib:SpectralLibrary, target:str)->dict: # what a model should remember of its training library
@@ -48,7 +46,7 @@ def history(lib:SpectralLibrary, target:str)->dict: # what a model should rememb
     return dict(library=lib.name, n=len(lib), dropped=lib.dropped, sha256=sha, median=float(np.median(y)),
                 method=lib.method(target), below_limit=int((y<lib.limit(target)).sum()),
                 minimum=float(y.min()), maximum=float(y.max()), orders=counts(lib, 'order'),
-                sources=counts(lib, 'source'), countries=countries(lib), synthetic=is_synthetic(lib))
+                sources=counts(lib, 'source'), countries=countries(lib), synthetic=lib.origin.synthetic)
 
 # %% ../nbs/12e_saving.ipynb #15e56046
 TRACES = 4   # directions
@@ -185,6 +183,8 @@ def check_folder(meta:dict, arrays:dict): # model.json; the weights file
 # %% ../nbs/12e_saving.ipynb #3d685fd0
 class SavedModel:
     "A model from a folder, read and verified"
+    factory = None # what made a model that is not ours
+
     def __init__(self,
         model, # fitted
         meta:dict, # what model.json says
@@ -200,13 +200,14 @@ class SavedModel:
 # %% ../nbs/12e_saving.ipynb #7fc9046b
 @patch(cls_method=True)
 def load(cls:SavedModel,
-         path # a folder written by `save_model`
+         path, # a folder written by `save_model`
+         factory:str=None # for a model that is not ours: 'package.module:function' that makes it
         )->SavedModel:
     "Read and verify a model folder"
     path = Path(path)
     meta = _meta(path)
     arrays = _weights(path/'weights.safetensors', meta)
-    try: p = cls._made(path, meta, arrays)
+    try: p = cls._made(path, meta, arrays, factory)
     except MirzaiError as e: raise MirzaiError(f'{path}: {e}')
     except (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError, OverflowError):
         raise MirzaiError(f'{path}: weights and settings do not fit together: copy the folder again')
@@ -214,15 +215,16 @@ def load(cls:SavedModel,
     return p
 
 @patch(cls_method=True)
-def _made(cls:SavedModel, path, meta, arrays):
+def _made(cls:SavedModel, path, meta, arrays, factory):
     check_folder(meta, arrays)
     base = SpectralLibrary(arrays['baselines'], meta['wavenumbers'], name='training samples')
     own = {k: arrays.pop(k) for k in [k for k in arrays if k.startswith('model/')]}   # freed as they are used
     own = {k.removeprefix('model/'): own.pop(k) for k in [*own]}
-    model = unpack(meta['kind'], own, meta['settings'], meta)
+    model = unpack(meta['kind'], own, meta['settings'], meta, factory)
     parts = {k: c(without_prefix(k, arrays), meta[k]) if meta[k] else None
              for k,c in (('calibration', Calibration), ('domain', Domain))}
     p = cls(model, meta, arrays['typical'], base, path, arrays['traces'], **parts)
+    p.factory = factory
     p.try_out()
     return p
 
@@ -246,7 +248,7 @@ def read_validation(folder:Path, meta:dict): # what model.json says; None: nobod
 @patch
 def others(self:SavedModel)->list: # fitted models
     "The models of other seeds in the folder"
-    return [type(self).load(f).model for f in sorted(self.path.glob('seed-*')) if f.is_dir()]
+    return [type(self).load(f, self.factory).model for f in sorted(self.path.glob('seed-*')) if f.is_dir()]
 
 # %% ../nbs/12e_saving.ipynb #754379fd
 @patch

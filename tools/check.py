@@ -258,16 +258,23 @@ def rounded(value, up): # a figure; whether it is a ceiling
 
 def house(root): return tomllib.loads((root/HOUSE).read_text(encoding='utf-8'))
 
+@cache
+def today(root): return figures.figures(root)
+
 def check_figures(root): # folder of the project
-    "Figures of the book beside their ceilings and floors"
-    rules, today = house(root), figures.figures(root)
-    for name,v in today.items():
-        ceiling, floor = rules['ceilings'].get(name), rules['floors'].get(name)
-        aim = rules['aims'].get(name, '')
-        limit = ceiling if floor is None else floor
-        yield 0, f'  {name:34} {v:8.2f}, {"at most" if floor is None else "at least"} {limit:g}, aim {aim}'
-        if ceiling is not None and v>ceiling+1e-9: yield f'{HOUSE}: {name} is {v:.3g}, more than the ceiling {ceiling}: cut, name or show (aim: {aim})'
-        if floor is not None and v<floor-1e-9: yield f'{HOUSE}: {name} is {v:.3g}, less than the floor {floor}: show what is defined (aim: {aim})'
+    "No figure of the book is worse than its ceiling or floor"
+    now, rules = today(root), house(root)
+    for k,limit in rules['ceilings'].items():
+        if now[k]>limit+1e-9: yield f'{HOUSE}: {k} is {now[k]:.4g}, more than the ceiling {limit}: cut, name or show (aim: {rules["aims"].get(k)})'
+    for k,limit in rules['floors'].items():
+        if now[k]<limit-1e-9: yield f'{HOUSE}: {k} is {now[k]:.4g}, less than the floor {limit}: show what is defined (aim: {rules["aims"].get(k)})'
+
+def figure_lines(root): # folder of the project
+    "A line a figure: today, limit, aim"
+    rules = house(root)
+    for k,v in today(root).items():
+        limit = f'at least {rules["floors"][k]:g}' if k in rules['floors'] else f'at most {rules["ceilings"].get(k, v):g}'
+        yield f'  {k:34} {v:8.2f}, {limit}, aim {rules["aims"].get(k)}'
 
 def raised(root): # folder of the project
     "No limit was loosened and no exception added since the last commit"
@@ -293,7 +300,7 @@ def found(name, root): # name of a check
     "Findings that are no known exceptions, and exceptions that are found no more"
     known = Counter(house(root)['exceptions'].get(name, []))
     for f in CHECKS[name](root):
-        if isinstance(f, str) or f[0]==0: yield f
+        if isinstance(f, str): yield f
         elif known[f[0]]>0: known[f[0]] -= 1
         else: yield f[1]
     yield from (f'{HOUSE}: {e!r} is no exception of {name} any more: run tools/check.py --tighten' for e in (+known).elements())
@@ -304,9 +311,9 @@ def as_toml(value): # number, text or list of texts
 
 def tighten(root): # folder of the project
     "Write today's figures and exceptions where they are better than those written"
-    rules, today = house(root), figures.figures(root)
-    for k in rules['ceilings']: rules['ceilings'][k] = min(rules['ceilings'][k], rounded(today[k], True))
-    for k in rules['floors']: rules['floors'][k] = max(rules['floors'][k], rounded(today[k], False))
+    rules, now = house(root), today(root)
+    for k in rules['ceilings']: rules['ceilings'][k] = min(rules['ceilings'][k], rounded(now[k], True))
+    for k in rules['floors']: rules['floors'][k] = max(rules['floors'][k], rounded(now[k], False))
     for k,v in rules['exceptions'].items():
         rules['exceptions'][k] = sorted((Counter(v)&Counter(f[0] for f in CHECKS[k](root) if not isinstance(f, str))).elements())
     head = [l for l in (root/HOUSE).read_text(encoding='utf-8').splitlines() if l.startswith('#')]
@@ -324,9 +331,8 @@ def main():
     wrong, start = 0, time.monotonic()
     with ThreadPoolExecutor(2) as pool:             # two of them wait for a process of its own
         for name,lines in zip(names := a.checks or list(CHECKS), pool.map(lambda n: list(found(n, root)), names)):
-            faults = [l for l in lines if isinstance(l, str)]
-            wrong += len(faults)
-            print(f'{name}: {len(faults)} findings', *(l if isinstance(l, str) else l[1] for l in lines), sep='\n', flush=True)
+            wrong += len(lines)
+            print(f'{name}: {len(lines)} findings', *(figure_lines(root) if name=='figures' else ()), *lines, sep='\n', flush=True)
     print(f'{wrong} findings in {time.monotonic()-start:.0f} s')
     return bool(wrong)
 
