@@ -58,3 +58,5 @@ from mirzai.training import *
 from mirzai.running import *
 from mirzai.predicting import *
 from mirzai.validating import *
+from mirzai.explaining import *
+from mirzai.evaluating import *

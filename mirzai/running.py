@@ -15,6 +15,7 @@ from .experiment import Results, default_models, evaluate, split_of
 from .files import check_output, output_folder
 from .library import SpectralLibrary, panels
 from .metrics import METRICS
+from .models import entries_of
 from .opening import usable_soils
 from .page import svg
 from .predictor import made_of, save_model
@@ -51,7 +52,7 @@ class KeepFitted:
 def is_drawn(name:str # of a model
             )->bool:
     "Does a run draw where the model looked?"
-    return not name.startswith('gpr')
+    return all(entry.explained for entry in entries_of(name))
 
 def explain_quietly(model, # fitted on `baselines`
                     lib:SpectralLibrary, # samples to explain
