@@ -6,14 +6,12 @@
 __all__ = ['parser', 'main']
 
 # %% ../nbs/15_cli.ipynb #84390c39
-import argparse, os, sys, warnings
-from contextlib import nullcontext, redirect_stdout
-from io import StringIO
+import argparse, sys
 from pathlib import Path
 from .arguments import KNOWN, command_parser
 from .arguments import BY_SIZE, FIRST_STEPS, METHOD_NAMES # noqa: F401
 from .core import MirzaiError, moved
-from .terminal import as_json
+from .terminal import answered, warnings_as_lines
 
 __getattr__ = moved(__name__, {'LEAST_SAMPLES': 'mirzai.opening:MIN_TRAINING', 'DOUBTFUL': 'mirzai.predicting',
                                'REPORT': 'mirzai.replacing'})
@@ -46,6 +44,8 @@ def _selected(name, a, target, floor=None):
     return kept
 
 # %% ../nbs/15_cli.ipynb #69eb2f6d
+_BIAS = 'bias is measured minus predicted, above 0 where predictions are too poor'
+
 def run(a):
     "load, select, split, train, score, explain, save, report"
     from mirzai.files import check_output
@@ -61,9 +61,6 @@ def run(a):
     print(f'next: mirzai predict {found.path/"models"/found.best} YOUR_SCANS --out predictions.csv')
     return dict(out=a.out, samples=len(lib), split=splitting.words, best=found.best, test=found.test)
 
-# %% ../nbs/15_cli.ipynb #cl000003
-_BIAS = 'bias is measured minus predicted, above 0 where predictions are too poor'
-
 # %% ../nbs/15_cli.ipynb #2c04b1e6
 def data(a):
     "write a library as a table: the real sample, a synthetic one with its truth, or OSSL from the web"
@@ -76,7 +73,6 @@ def _sample(a):
     print(f'{out}: {len(lib)} KSSL spectra (CC BY 4.0; cite the USDA KSSL and the Open Soil Spectral Library)')
     return _library_written(out, len(lib))
 
-# %% ../nbs/15_cli.ipynb #cl000031
 def _library_written(out, n)->dict:
     print(f'next: mirzai run --library {out}')
     return dict(out=out, samples=n)
@@ -92,7 +88,6 @@ def _synthetic(a):
           f'truth in {beside}.truth.parquet, {beside}.drivers.csv')
     return _library_written(out, len(lib))
 
-# %% ../nbs/15_cli.ipynb #a3610d09
 def _ossl(a):
     from mirzai.supplying import write_ossl
     out = a.out or 'ossl.parquet'
@@ -110,15 +105,10 @@ def train(a):
     lib = _selected(a.library, a, a.property)
     trained = train(lib, a.model, a.property, a.folds, a.seed, a.seeds, a.errors_by, a.jobs, a.out, a.force)
     print(f'{a.out}: {a.model} for {a.property}, trained on {len(lib)} samples')
-    print(_held_out(trained.held_out) if trained.calibration else 'no intervals: judge it with mirzai evaluate')
+    print(trained.held_out_text if trained.calibration else 'no intervals: judge it with mirzai evaluate')
     print(f'next: mirzai validate {a.out} LOCAL.csv, soils of your own with measured {a.property}' if trained.calibration else
           f'next: mirzai predict {a.out} YOUR_SCANS; for intervals and decisions train with --folds 10')
     return dict(out=a.out, model=a.model, property=a.property, samples=len(lib), held_out=trained.held_out)
-
-# %% ../nbs/15_cli.ipynb #c2fc05aa
-def _held_out(s:dict)->str:
-    "How far off the model was on the samples it had not seen"
-    return f'held out in turn ({s["split"]}): r2 {s["r2"]:.2f} over all {s["n"]} soils; see its card with mirzai card'
 
 # %% ../nbs/15_cli.ipynb #d654d54b
 def predict(a):
@@ -136,7 +126,17 @@ def predict(a):
     print(_next_after_predict(a, found))
     return _predict_answer(a, found)
 
-# %% ../nbs/15_cli.ipynb #cl000032
+# %% ../nbs/15_cli.ipynb #74289007
+def _outcome(a, found)->str:
+    "What was written, in a few lines"
+    n = found.counts
+    lines = [f'{a.out}: {n["soils"]} soils, {n["flagged"]} flagged']
+    if n['not_read']: lines[0] += f'; {len(n["not_read"])} file(s) not read, a row each'
+    if found.threshold: lines.append(f'threshold {found.threshold.words}')
+    if found.decisions is not None: lines.append(', '.join(f'{d}: {k}' for d,k in found.decisions.items()))
+    if a.report: lines.append(f'open {a.report}')
+    return '\n'.join(lines)
+
 def _next_after_predict(a, found)->str:
     "What brings the user of these predictions nearest to a decision"
     p = found.predictor
@@ -147,25 +147,11 @@ def _next_after_predict(a, found)->str:
         return f'next: send the samples of decision wet laboratory in {a.out} there'
     return f'next: open {a.report or a.out}'
 
-# %% ../nbs/15_cli.ipynb #cl000033
 def _predict_answer(a, found)->dict:
-    p,t,asked = found.predictor, found.table, found.threshold
-    read = ~found.not_read
-    return dict(out=a.out, report=a.report, property=p.meta['target'], soils=int(read.sum()),
-                flagged=int((t.flag[read]!='').sum()), not_read=t.id[~read].tolist(), validated=p.validated,
-                threshold=asked and dict(cmol_kg=asked.value, words=asked.words), decisions=found.decisions,
-                cautions=found.cautions)
-
-# %% ../nbs/15_cli.ipynb #74289007
-def _outcome(a, found)->str:
-    "What was written, in a few lines"
-    unread = int(found.not_read.sum())
-    soils,flagged = len(found.table)-unread, int((found.table.flag!='').sum())-unread
-    lines = [f'{a.out}: {soils} soils, {flagged} flagged'+(f'; {unread} file(s) not read, a row each' if unread else '')]
-    if found.threshold: lines.append(f'threshold {found.threshold.words}')
-    if found.decisions is not None: lines.append(', '.join(f'{d}: {n}' for d,n in found.decisions.items()))
-    if a.report: lines.append(f'open {a.report}')
-    return '\n'.join(lines)
+    asked = found.threshold
+    return found.counts|dict(out=a.out, report=a.report, property=found.predictor.meta['target'],
+                             validated=found.predictor.validated, decisions=found.decisions, cautions=found.cautions,
+                             threshold=asked and dict(cmol_kg=asked.value, words=asked.words))
 
 # %% ../nbs/15_cli.ipynb #d202bacd
 def validate(a):
@@ -215,10 +201,10 @@ def doctor(a):
 # %% ../nbs/15_cli.ipynb #5e462cdf
 def evaluate(a):
     "score models by repeated splits, learning curves or cross-validation; goes on where it stopped"
-    from mirzai.evaluating import cluster, interval_text, score_text
+    from mirzai.evaluating import cluster, exclude_folds, interval_text, score_text
     from mirzai.experiment import evaluate
     from mirzai.running import best_model, test_rows
-    _check_protocol(a)
+    exclude_folds(a.folds, a.sizes, a.leave_out)
     lib = _selected(a.library, a, a.property)
     scopes,repeats = _scopes(a, lib), a.repeats if a.folds else a.splits
     with cluster(a.scheduler):
@@ -232,16 +218,10 @@ def evaluate(a):
         raise MirzaiError(f'{len(res.failed)} of the tasks failed, see above; the same command tries them again')
     return dict(out=a.out, best=best, test=test_rows(res))
 
-# %% ../nbs/15_cli.ipynb #728fa06a
-def _check_protocol(a):
-    for other,asked in (('--sizes', a.sizes), ('--leave-out', a.leave_out)):
-        if a.folds and asked: raise MirzaiError(f'--folds and {other} exclude each other: give one of them')
-
 def _scopes(a, lib)->list:
     "The ways of keeping samples apart that were asked for"
-    from mirzai.evaluating import grouping_remark, scopes_asked
-    if a.folds and not 2<=a.folds<=len(lib):
-        raise MirzaiError(f'--folds {a.folds}: give 2 to {len(lib)} for {len(lib)} samples')
+    from mirzai.evaluating import check_protocol, grouping_remark, scopes_asked
+    check_protocol(lib, a.folds)
     scopes = scopes_asked(lib, a.local, a.grouped, a.leave_out)
     remark = grouping_remark(lib) if a.grouped else ''
     if remark: print(remark)
@@ -250,32 +230,23 @@ def _scopes(a, lib)->list:
 # %% ../nbs/15_cli.ipynb #fa945cfc
 def explain(a):
     "where a model looked, and whether that is true: figures, bands.csv, a report"
-    from mirzai.explaining import UNEXPLAINED, explain
+    from mirzai.explaining import UNEXPLAINED, explain, known_drivers
     from mirzai.files import check_output
     check_output(a.out, 'explanation', force=a.force)
     lib = _library(a.library, a)
     training,before,after = (_library(f, a) if f else None for f in (a.training, a.before, a.after))
-    choices = dict(through=a.through, control=a.control, most=a.most, seed=a.seed)
-    found = explain(a.model, lib, a.by, beside=a.beside, drivers=_drivers(a), training=training, before=before,
-                    after=after, out=a.out, made=_asked(a), force=a.force, **choices)
+    names = 'by', 'through', 'beside', 'drivers', 'training', 'control', 'before', 'after', 'seed', 'most'
+    asked = {k: str(getattr(a, k)) for k in names}
+    choices = dict(by=a.by, through=a.through, beside=a.beside, control=a.control, most=a.most, seed=a.seed)
+    drivers = known_drivers(a.library, a.drivers)
+    found = explain(a.model, lib, drivers=drivers, training=training, before=before, after=after, out=a.out, asked=asked,
+                    force=a.force, **choices)
     left_out = found.library.dropped.get(UNEXPLAINED)
     if left_out: print(f'{a.library}: {left_out} spectra left out: {UNEXPLAINED}')
     if found.truth is not None:
         print(f'AUROC of mean |attribution| against the drivers, by wavenumber:\n{found.truth.round(3).to_string()}')
     print(f'{a.out}: {found!r}; open {Path(a.out)/"report.html"}\n{found.text}')
     return dict(out=a.out, explained=len(found.attribution), holds=found.holds, bands=found.bands)
-
-# %% ../nbs/15_cli.ipynb #cl000010
-def _asked(a)->dict:
-    "What was asked of an explanation"
-    names = 'by', 'through', 'beside', 'drivers', 'training', 'control', 'before', 'after', 'seed', 'most'
-    return {k: str(getattr(a, k)) for k in names}
-
-def _drivers(a):
-    "The known truth of a synthetic library: named, or beside the table"
-    from mirzai.explaining import drivers_beside, read_drivers
-    path = a.drivers or drivers_beside(a.library)
-    return read_drivers(path) if path else None
 
 # %% ../nbs/15_cli.ipynb #15c0aa02
 def pretrain(a):
@@ -288,9 +259,9 @@ def pretrain(a):
         made = pretrain(a.soils or SEEN, a.seed, quiet=False)
         card = save_backbone(tmp, made, a.seed, perf_counter()-start)
     old = load_backbone().card
+    apart = max(abs(card['r2'][k]-v) for k,v in old['r2'].items())
     print(f'{a.out}: {card["soils"]:,} soils in {card["seconds"]} s; mean R2 of its answers about unseen worlds '
-          f'{card["r2_mean"]:.4f} (shipped: {old["r2_mean"]:.4f}), largest difference of one answer '
-          f'{max(abs(card["r2"][k]-v) for k,v in old["r2"].items()):.4f}')
+          f'{card["r2_mean"]:.4f} (shipped: {old["r2_mean"]:.4f}), largest difference of one answer {apart:.4f}')
     print('next: nothing; mirzai goes on using the backbone it came with')
     return card|dict(out=a.out, shipped=old)
 
@@ -324,44 +295,4 @@ def main(args:list=None # command-line words; default: those of the process
     for stream in (sys.stdout, sys.stderr):
         # a terminal without ± still gets its table
         if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='replace')
-    return _guarded(a, _noting())
-
-# %% ../nbs/15_cli.ipynb #cl000035
-def _noting()->list: # fills with the warnings of the command
-    "Our own warnings as lines on stderr, each once; those of other libraries not at all"
-    notes = []
-    def note(message, *_, **__):
-        notes.append(' '.join(str(message).split()))
-        print(f'mirzai: warning: {notes[-1]}', file=sys.stderr)
-    warnings.simplefilter('ignore')
-    warnings.filterwarnings('once', category=UserWarning, module='mirzai|__main__')   # our own, also in a notebook
-    warnings.onceregistry.clear()   # a file read in pieces warns once, and so does the next command
-    warnings.showwarning = note
-    return notes
-
-# %% ../nbs/15_cli.ipynb #f62fee79
-def _guarded(a, # arguments of a sub-command, the function among them
-             notes:list # its warnings
-            )->int: # exit code
-    "Run a sub-command; every failure is one line, every answer words or one JSON object"
-    answer,error,code = None, None, 0
-    try:
-        with redirect_stdout(StringIO()) if a.json else nullcontext(): answer = a.func(a)
-    except (Exception, KeyboardInterrupt) as e:
-        if os.environ.get('MIRZAI_DEBUG') and not isinstance(e, KeyboardInterrupt): raise
-        answer = getattr(e, 'answer', None)                           # what was found before it failed
-        error,code = _why(e, a.func.__name__)
-    if error: print(f'mirzai: {error}', file=sys.stderr)
-    if a.json: print(as_json(a.func.__name__, answer, notes, error))
-    return code
-
-# %% ../nbs/15_cli.ipynb #67c1b9c5
-def _why(e, command)->tuple: # one line; exit code
-    "What went wrong, for a person"
-    kept = command in ('evaluate', 'paper')
-    if isinstance(e, KeyboardInterrupt):
-        return ('stopped: what is done is kept, the same command goes on' if kept else 'stopped: nothing was replaced'), 130
-    if isinstance(e, MirzaiError): line = str(e)
-    elif isinstance(e, OSError): line = f'{e.filename or "output"}: {e.strerror or e}'
-    else: line = f'unexpected {type(e).__name__}: {e}; please report it (MIRZAI_DEBUG=1 shows where it happened)'
-    return ' '.join(line.split())[:600], 2
+    return answered(a.func, a, warnings_as_lines())

@@ -12,6 +12,7 @@ import numpy as np, pandas as pd
 from .core import MirzaiError
 from .library import SpectralLibrary
 from .local import kept_soils, local_score, more_needed, tests_table, validation_text
+from .opening import open_model
 from .predictor import Predictor
 from .units import method_words
 
@@ -99,7 +100,7 @@ def validate(model, # `Predictor`, or its folder
              day:str|None=None # of the comparison; default: today
             )->Validation:
     "Compare a model with local soils that a laboratory has analysed"
-    p = model if isinstance(model, Predictor) else Predictor.load(model)
+    p = open_model(model)
     v = compared(p, local_soils(p, local), day)
     if keep: keep_validation(v, force)
     return v
