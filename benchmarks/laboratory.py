@@ -16,7 +16,7 @@ from joblib import Parallel, delayed
 from scipy.interpolate import CubicSpline
 from mirzai.applicability import auroc, certify, fit_domain
 from mirzai.experiment import grouped_split, make_model, random_split
-from mirzai.library import SpectralLibrary, concat
+from mirzai.library import SpectralLibrary
 from mirzai.loading import LIMESODA_MIR, load_limesoda, load_sample
 from mirzai.synthetic import synthetic_library
 from mirzai.transforms import to_grid
@@ -94,7 +94,7 @@ def holdout(name, seed, others):
     known = domain.look(test, model)
     odd = strangers(known, {k: domain.look(l, model) for k,l in (spoiled(test, seed)|others).items()}, {})
     for least in (12, 20):
-        high = lambda l: l.properties.oc.to_numpy()>least
+        high = lambda l, least=least: l.properties.oc.to_numpy()>least
         poor,mineral = train[~high(train)], test[~high(test)]
         m = make().fit(poor)
         d = fit_domain(m, poor)

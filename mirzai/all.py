@@ -1,14 +1,23 @@
 "Everything public, for notebooks: `from mirzai.all import *`"
 from mirzai.core import MirzaiError, some, Progress
 from mirzai.plots import *
+from mirzai.origin import Origin
 from mirzai.library import *
+from mirzai.grids import *
 from mirzai.units import *
 from mirzai.page import *
 from mirzai.tables import spectral_columns, wavenumber_of, workbook_table
 from mirzai.files import MANIFEST, atomic, check_output, output_folder, reading, would_be_lost
 from mirzai.loading import *
+import mirzai.frames # with it libraries learn from_frame
 from mirzai.ossl import *
+from mirzai.scans import *
+from mirzai.opus import opus_bytes
+from mirzai.jcamp import JcampBlock, MAX_POINTS, MOST_TEXT, write_jcamp
 from mirzai.instruments import *
+from mirzai.instruments import MAX_BYTES, MAX_ENTRIES
+from mirzai.folders import *
+from mirzai.spectra_files import *
 from mirzai.synthetic import *
 from mirzai.transforms import *
 from mirzai.regressor import *
@@ -26,6 +35,7 @@ from mirzai.transfer import TransferGPR
 from mirzai.store import *
 from mirzai.sweep import *
 from mirzai.models import *
+from mirzai.results import *
 from mirzai.experiment import *
 from mirzai.attribution import *
 from mirzai.bands import *
@@ -33,6 +43,10 @@ from mirzai.verdicts import *
 from mirzai.response import *
 from mirzai.uncertainty import Calibration, calibrate, said
 from mirzai.applicability import Domain, certify, fit_domain
+from mirzai.certificate import *
+from mirzai.checks import *
+from mirzai.saving import *
+from mirzai.card import model_card
 from mirzai.predictor import *
 from mirzai.local import local_score
 from mirzai.field import decide, field_report, join_fields, write_table
@@ -40,3 +54,5 @@ from mirzai.report import *
 from mirzai.opening import *
 from mirzai.replacing import *
 from mirzai.supplying import *
+from mirzai.training import *
+from mirzai.running import *

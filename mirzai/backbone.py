@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['NEAR_EDGE', 'COARSEST', 'SEEN', 'BATCH', 'RATE', 'DECAY', 'SAW', 'NOT_SEEN', 'LAST', 'STAGES', 'FLAT', 'FEW',
-           'PENALTIES', 'neighbours_of', 'check_range', 'in_range', 'Look', 'pretrain', 'pretrain_scores',
-           'save_backbone', 'Backbone', 'load_backbone', 'standardised_features', 'KernelHead', 'KernelNet', 'Scale',
-           'FineCNN', 'ridge_head', 'BackboneRegressor']
+           'PENALTIES', 'check_range', 'in_range', 'Look', 'pretrain', 'pretrain_scores', 'save_backbone', 'Backbone',
+           'load_backbone', 'standardised_features', 'KernelHead', 'KernelNet', 'Scale', 'FineCNN', 'ridge_head',
+           'BackboneRegressor']
 
 # %% ../nbs/07c_backbone.ipynb #bb000004
 import hashlib, json, platform, numpy as np, torch, torch.nn.functional as F
@@ -19,6 +19,7 @@ from fastcore.basics import patch
 from safetensors.torch import load_file, save_file
 from scipy.linalg import cho_factor, cho_solve
 from sklearn.linear_model import RidgeCV
+from .grids import EDGE, neighbours_of
 from .library import MirzaiError, Progress
 from .worlds import ASKED, BLOCK, HIGHEST, LOWEST, WORLD_GRID, soils
 from .core import moved
@@ -28,18 +29,8 @@ from .regressor import Refits
 from .fused import can_fuse, fused
 
 # %% ../nbs/07c_backbone.ipynb #bb000008
-NEAR_EDGE,COARSEST = 4.,10.   # cm⁻¹: how far an edge may be short; widest step of a grid
-
-def neighbours_of(wavenumbers, # (p,) cm⁻¹, rising
-                  at # (q,) cm⁻¹
-                 )->tuple: # (q, 4) positions and (q, 4) weights
-    "Cubic interpolation (Lagrange) as a weighted sum of four points"
-    w,at = np.asarray(wavenumbers, dtype=np.float64), np.clip(at, wavenumbers[0], wavenumbers[-1])
-    i = np.clip(np.searchsorted(w, at)-2, 0, len(w)-4)[:, None]+np.arange(4)
-    x = w[i]
-    gaps = x[:, :, None]-x[:, None, :]+np.eye(4)
-    far = np.where(np.eye(4, dtype=bool), 1., (at[:, None]-x)[:, None, :])
-    return i, (far/gaps).prod(2)
+NEAR_EDGE = EDGE   # cm⁻¹: how far an edge may be short
+COARSEST = 10.     # cm⁻¹: widest step of a grid
 
 # %% ../nbs/07c_backbone.ipynb #bb000009
 def check_range(wavenumbers, # (p,) cm⁻¹, rising

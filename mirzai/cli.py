@@ -11,7 +11,8 @@ import argparse, os, sys, warnings
 from contextlib import nullcontext, redirect_stdout
 from io import StringIO
 from pathlib import Path
-from .arguments import BY_SIZE, FIRST_STEPS, KNOWN, METHOD_NAMES, command_parser
+from .arguments import KNOWN, command_parser
+from .arguments import BY_SIZE, FIRST_STEPS, METHOD_NAMES # noqa: F401
 from .core import moved
 from .terminal import as_json
 
@@ -49,137 +50,24 @@ def _method(name):
     from mirzai.units import method_words
     return method_words(name)
 
-# %% ../nbs/15_cli.ipynb #2aa54ab3
-def _explain(lib, name, target, seed): # runs in a process of its own
-    "Attribution of the first split's test samples"
-    from mirzai.attribution import attribute
-    from mirzai.experiment import make_model, random_split
-    s = random_split(len(lib), seed)
-    return attribute(make_model(name, target, seed).fit(lib[s.train]), lib[s.test], lib[s.train], quiet=True)
-
-# %% ../nbs/15_cli.ipynb #dcfbcbcf
-def _train(lib, name, target, seed, path, scores, tested): # runs in a process of its own
-    "Train on everything and save, with the errors that the test sets showed"
-    from mirzai.applicability import fit_domain
-    from mirzai.experiment import make_model
-    from mirzai.predictor import save_model
-    from mirzai.uncertainty import calibration_from
-    errors = calibration_from(lib.by_id(tested.id), tested.observed, tested.predicted,
-                              f'test sets of {tested.seed.nunique()} {scores[0]["split"].removesuffix(", test")} splits',
-                              target)
-    model = make_model(name, target, seed).fit(lib)
-    save_model(model, path, lib, scores, calibration=errors, domain=fit_domain(model, lib))
-
-# %% ../nbs/15_cli.ipynb #a8f13e83
-def _figures(lib, res, attributions):
-    "The figures of a run as SVG"
-    from mirzai.library import panels
-    from mirzai.report import svg
-    import numpy as np
-    models = list(dict.fromkeys(res.predictions.model))
-    axs = np.atleast_1d(panels(1, len(models), figsize=(3.2*len(models), 3.4)))
-    for ax,m in zip(axs, models): res.plot_observed(m, ax=ax)
-    out = dict(spectra=svg(lib.show()), scores=svg(res.plot_scores()), observed=svg(axs))
-    for m,a in attributions.items(): out[f'attribution_{m}'] = svg(a.plot(title=m.upper()))
-    return out
-
-# %% ../nbs/15_cli.ipynb #ed9ef95b
-def _in_parallel(calls, # functions without arguments
-                 jobs, label):
-    "Run independent pieces of work in as many processes as asked, one thread each"
-    from joblib import Parallel, delayed, parallel_config
-    from threadpoolctl import threadpool_limits
-    from mirzai.core import Progress, deaf_workers
-    config = dict(backend='loky', inner_max_num_threads=1) if jobs!=1 else dict(backend='sequential')
-    threads = 1 if jobs==1 else None
-    out = [None]*len(calls)
-    work = (delayed(_numbered)(i, *c) for i,c in enumerate(calls))
-    with Progress(label, len(calls)) as p, threadpool_limits(threads), parallel_config(n_jobs=jobs or -1, **config):
-        with deaf_workers(): results = Parallel(return_as='generator_unordered')(work)
-        for i,r in results:
-            out[i] = r
-            p.step()
-    return out
-
-# %% ../nbs/15_cli.ipynb #cadec570
-def _numbered(i, f, *args): return i, f(*args)
-
-# %% ../nbs/15_cli.ipynb #b1151c53
-def _tables(res, folder):
-    "Scores, their summary and all predictions as CSV"
-    from mirzai.metrics import METRICS
-    columns = ['model', 'seed', 'split', 'n', *METRICS]
-    res.select(split=None)[columns].to_csv(folder/'metrics.csv', index=False)
-    soils = ['all', *(g for g in res.scores.group.unique() if g.startswith('from '))]
-    res.summary().query('group in @soils').to_csv(folder/'summary.csv', index=False)
-    first = ['id', 'observed', 'predicted', 'model', 'seed', 'split']
-    res.predictions[first].to_csv(folder/'predictions.csv', index=False)
-
 # %% ../nbs/15_cli.ipynb #69eb2f6d
 def run(a):
     "load, select, split, train, score, explain, save, report"
-    from mirzai.experiment import default_models, evaluate
-    from mirzai.loading import check_output, output_folder
-    check_output(a.out, 'run', force=a.force)   # refuses a bad place before the work, not after
+    from mirzai.files import check_output
+    from mirzai.running import natural_splitting, run
+    check_output(a.out, 'run', force=a.force)   # refuses a bad place before the library is read
     lib = _selected(a.library, a, a.property)
-    models,(scope,how) = a.models or default_models(lib), _splits_of(lib)
-    made = _made_of(a, lib, models=models, seeds=a.seeds)
-    with output_folder(a.out, 'run', made, a.force) as tmp:
-        res = evaluate(lib, models, range(a.seeds), scopes=[scope], target=a.property, jobs=a.jobs,
-                       keep=('train', 'valid', 'test'))
-        _write_run(tmp, lib, res, _explained_and_saved(a, lib, models, res, tmp, how))
-    print(f'\nTest scores on {a.seeds} {how} splits, all usable soils, mean ± sd; {_BIAS}:\n{res.table("test").to_string()}\n')
-    best = _best(res)
-    print(f'open {Path(a.out)/"report.html"}; models in {Path(a.out)/"models"}')
-    print(f'next: mirzai predict {Path(a.out)/"models"/best} YOUR_SCANS --out predictions.csv')
-    return dict(out=a.out, samples=len(lib), split=how, best=best, test=_test_rows(res))
-
-# %% ../nbs/15_cli.ipynb #cl000030
-def _test_rows(res): # DataFrame model, metric, mean, sd, ...
-    return res.summary().query('split=="test"')
-
-def _best(res)->str:
-    "The model of highest mean test r2 over all soils; of none that has one, the first"
-    import numpy as np
-    means = res.select(split='test').groupby('model', sort=False).r2.mean()
-    return means.fillna(-np.inf).idxmax()
+    splitting = natural_splitting(lib)
+    if splitting.remark: print(splitting.remark)
+    found = run(lib, a.out, a.models, a.property, a.seeds, a.jobs, a.force)
+    print(f'\nTest scores on {a.seeds} {splitting.words} splits, all usable soils, mean ± sd; {_BIAS}:\n'
+          f'{found.results.table("test").to_string()}\n')
+    print(f'open {found.path/"report.html"}; models in {found.path/"models"}')
+    print(f'next: mirzai predict {found.path/"models"/found.best} YOUR_SCANS --out predictions.csv')
+    return dict(out=a.out, samples=len(lib), split=splitting.words, best=found.best, test=found.test)
 
 # %% ../nbs/15_cli.ipynb #cl000003
 _BIAS = 'bias is measured minus predicted, above 0 where predictions are too poor'
-
-def _splits_of(lib)->tuple: # scope; in words
-    "By profile where the library knows which samples share one, else by sample"
-    from mirzai.uncertainty import kept_together
-    if 'profile' not in lib.properties: return 'all', 'random 80/10/10 by sample'
-    kept = kept_together(lib, 'profile')
-    if not kept: print(f'{lib.name}: the column profile groups nothing: split by sample')
-    return ('grouped:profile', f'random 80/10/10 by profile ({kept} of {len(lib)} samples share one)') if kept else \
-           ('all', 'random 80/10/10 by sample')
-
-def _made_of(a, lib, **settings):
-    "What a result follows from"
-    from mirzai.predictor import made_of
-    return made_of(lib, a.property, method=lib.method(a.property), **settings)
-
-# %% ../nbs/15_cli.ipynb #cl000004
-def _explained_and_saved(a, lib, models, res, tmp, how)->dict: # model: attribution
-    "The explanation of each model but the Gaussian processes; all of them saved"
-    test = res.select().assign(split=f'{how}, test').to_dict('records')
-    calls = [(_explain, lib, m, a.property, 0) for m in models if not m.startswith('gpr')] + \
-            [(_train, lib, m, a.property, 0, tmp/'models'/m, [s for s in test if s['model']==m],
-              res.predictions.query('split=="test" and model==@m')) for m in models]
-    calls.sort(key=lambda c: not c[2].startswith('cnn'))   # the long ones first
-    done = zip(calls, _in_parallel(calls, a.jobs, 'explaining and saving'))
-    return {c[2]: r for c,r in done if c[0] is _explain}
-
-# %% ../nbs/15_cli.ipynb #df3a37e6
-def _write_run(folder, lib, res, attributions):
-    from mirzai.report import run_report
-    _tables(res, folder)
-    figures = _figures(lib, res, attributions)
-    (folder/'figures').mkdir()
-    for name,source in figures.items(): (folder/'figures'/f'{name}.svg').write_text(source, encoding='utf-8')
-    (folder/'report.html').write_text(run_report(lib, res, attributions, figures), encoding='utf-8')
 
 # %% ../nbs/15_cli.ipynb #2c04b1e6
 def data(a):
@@ -218,62 +106,23 @@ def _ossl(a):
     print(f'next: mirzai run --library {out}')
     return dict(out=out, text=str(written))
 
-# %% ../nbs/15_cli.ipynb #cc8ce1a0
-def _fit_on(lib, name, target, seed, part=1.): # may run in a process of its own
-    "Train on all samples, or on a random part of them"
-    import numpy as np
-    from mirzai.experiment import make_model
-    if part<1: lib = lib[np.sort(np.random.default_rng(seed).permutation(len(lib))[:int(part*len(lib))])]
-    return make_model(name, target, seed).fit(lib)
-
 # %% ../nbs/15_cli.ipynb #30d04bb9
 def train(a):
     "train on all samples, find out how far off the model is, and save a model folder"
-    from mirzai.loading import check_output, output_folder
-    from mirzai.predictor import own_score, save_model
-    check_output(a.out, 'model', force=a.force)   # refuses a bad place before the work, not after
+    from mirzai.files import check_output
+    from mirzai.training import train
+    check_output(a.out, 'model', force=a.force)   # refuses a bad place before the library is read
     lib = _selected(a.library, a, a.property)
-    made = _made_of(a, lib, **{k: getattr(a, k) for k in ('model', 'folds', 'seed', 'seeds', 'errors_by')})
-    with output_folder(a.out, 'model', made, a.force) as tmp:
-        models = _models(a, lib)
-        calibration,domain = _certified(a, lib, models[0])
-        save_model(models[0], tmp/'model', lib, None, models[1:], calibration, domain)
-        for f in (tmp/'model').iterdir(): f.rename(tmp/f.name)
-        (tmp/'model').rmdir()
+    trained = train(lib, a.model, a.property, a.folds, a.seed, a.seeds, a.errors_by, a.jobs, a.out, a.force)
     print(f'{a.out}: {a.model} for {a.property}, trained on {len(lib)} samples')
-    print(_held_out(calibration) if calibration else 'no intervals: judge it with mirzai evaluate')
-    print(f'next: mirzai validate {a.out} LOCAL.csv, soils of your own with measured {a.property}' if calibration else
+    print(_held_out(trained.held_out) if trained.calibration else 'no intervals: judge it with mirzai evaluate')
+    print(f'next: mirzai validate {a.out} LOCAL.csv, soils of your own with measured {a.property}' if trained.calibration else
           f'next: mirzai predict {a.out} YOUR_SCANS; for intervals and decisions train with --folds 10')
-    return dict(out=a.out, model=a.model, property=a.property, samples=len(lib),
-                held_out=own_score(calibration) if calibration else None)
-
-# %% ../nbs/15_cli.ipynb #cl000005
-def _models(a, lib)->list: # the first learnt from all, the others each from a random four fifths
-    "The model, and those of other seeds"
-    from mirzai.library import Progress
-    calls = [(_fit_on, lib, a.model, a.property, a.seed+k, 1. if k==0 else .8) for k in range(a.seeds)]
-    if a.seeds>1: return _in_parallel(calls, a.jobs, f'training {a.model}')
-    with Progress(f'training {a.model}'): return [_fit_on(*calls[0][1:])]
-
-# %% ../nbs/15_cli.ipynb #ea89a140
-def _certified(a, lib, model):
-    "Calibration and limits, unless nobody wants them"
-    from functools import partial
-    from mirzai.applicability import certify, fit_domain
-    from mirzai.experiment import make_model
-    from mirzai.library import Progress
-    if not a.folds: return None, None
-    make = partial(make_model, a.model, a.property, a.seed)
-    by = a.errors_by or ('order' if 'order' in lib.properties else None)
-    with Progress(f'training without each of {a.folds} parts'):
-        calibration,held_out = certify(make, lib, a.folds, by=by, seed=a.seed, jobs=a.jobs or -1)
-    return calibration, fit_domain(model, lib, held_out, seed=a.seed)
+    return dict(out=a.out, model=a.model, property=a.property, samples=len(lib), held_out=trained.held_out)
 
 # %% ../nbs/15_cli.ipynb #c2fc05aa
-def _held_out(calibration)->str:
+def _held_out(s:dict)->str:
     "How far off the model was on the samples it had not seen"
-    from mirzai.predictor import own_score
-    s = own_score(calibration)
     return f'held out in turn ({s["split"]}): r2 {s["r2"]:.2f} over all {s["n"]} soils; see its card with mirzai card'
 
 # %% ../nbs/15_cli.ipynb #d654d54b
@@ -322,7 +171,7 @@ def _predict_answer(a, p, t, asked, cautions)->dict:
 # %% ../nbs/15_cli.ipynb #cl000006
 def _spectra(a, p):
     "The files to predict from, each read by itself and put straight on the model's grid"
-    from mirzai.instruments import SpectraFiles
+    from mirzai.spectra_files import SpectraFiles
     from mirzai.opening import as_stated
     from mirzai.transforms import to_grid
     known = lambda file: as_stated(file, **_measured(a)).check_unit(p.meta['target'])
@@ -513,17 +362,18 @@ def _known(a, p):
 # %% ../nbs/15_cli.ipynb #58575202
 def card(a):
     "what a model is, what it has seen, how good it was: a page"
+    from mirzai.card import identity, untested
     from mirzai.files import atomic
     from mirzai.predictor import Predictor
     from mirzai.replacing import may_replace_card
     p = Predictor.load(a.model)
     may_replace_card(a.out, p.meta['sha256'][:16], a.force)
     with atomic(a.out) as tmp: tmp.write_text(p.card(), encoding='utf-8')
-    identity,unknown = p._identity(), p._unknown()
-    for k,v in identity.items(): print(f'{k}: {v}')
+    about,unknown = identity(p), untested(p)
+    for k,v in about.items(): print(f'{k}: {v}')
     for line in unknown: print(f'- {line}')
     print(f'open {a.out}')
-    return dict(out=a.out, model=identity, unknown=unknown, validated=p.validated)
+    return dict(out=a.out, model=about, unknown=unknown, validated=p.validated)
 
 # %% ../nbs/15_cli.ipynb #doc00003
 def doctor(a):
@@ -544,6 +394,7 @@ def evaluate(a):
     "score models by repeated splits, learning curves or cross-validation; goes on where it stopped"
     from mirzai.experiment import evaluate
     from mirzai.library import MirzaiError, property_info
+    from mirzai.running import best_model, test_rows
     for other,asked in (('--sizes', a.sizes), ('--leave-out', a.leave_out)):
         if a.folds and asked: raise MirzaiError(f'--folds and {other} exclude each other: give one of them')
     lib = _selected(a.library, a, a.property)
@@ -556,12 +407,12 @@ def evaluate(a):
     over = f'{res.scores.seed.nunique()} {"repeats" if a.folds else "splits"}'
     print(f'\nTest scores, mean ± sd over {over}; {_BIAS}; all in {a.out}\n{_test_table(res, a)}')
     if a.folds: print(_intervals(res, property_info(a.property)['log10']))
-    best = _best(res) if len(_test_rows(res)) else None
+    best = best_model(res) if len(test_rows(res)) else None
     if best in KNOWN: print(f'next: mirzai train {a.library} --model {best} --out model')
     if res.failed:
         raise MirzaiError(f'{len(res.failed)} of the tasks failed, see above; '
                           'the same command tries them again')
-    return dict(out=a.out, best=best, test=_test_rows(res))
+    return dict(out=a.out, best=best, test=test_rows(res))
 
 # %% ../nbs/15_cli.ipynb #728fa06a
 def _scopes(a, lib):
@@ -569,7 +420,7 @@ def _scopes(a, lib):
     from mirzai.library import MirzaiError
     if a.leave_out and 'source' not in lib.properties:
         raise MirzaiError(f'{lib.name}: has no property source, which --leave-out needs')
-    from mirzai.experiment import labels
+    from mirzai.splits import labels
     out = sorted(set(labels(lib, 'source'))) if a.leave_out==['all'] else a.leave_out
     if a.grouped: _says_grouping(lib)
     orders = set(labels(lib, 'order')) if 'order' in lib.properties else set()
@@ -627,7 +478,7 @@ def _unit(a):
 # %% ../nbs/15_cli.ipynb #66a52792
 def _intervals(res, log10):
     "Bootstrap intervals of the pooled r2 of the first repeat, as a line"
-    from mirzai.experiment import bootstrap, floored_predictions
+    from mirzai.results import bootstrap, floored_predictions
     first = floored_predictions(res.predictions.query('seed==0 and split=="test" and scope.str.startswith("all,")'))
     ends = {m: bootstrap(t.observed.to_numpy(), t.predicted.to_numpy(), log10=log10)
             for m,t in first.groupby('model', sort=False)}

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SHORT_NAMES', 'UNITS', 'LIMESODA_MIR', 'OC_PER_KG', 'load_sample', 'to_absorbance', 'check_absorbance',
            'library_from_table', 'LibraryFile', 'table_kind', 'open_library', 'read_library', 'read_values',
-           'read_orders', 'restore_grid', 'load_kssl', 'write_library', 'load_limesoda']
+           'read_orders', 'load_kssl', 'write_library', 'load_limesoda']
 
 # %% ../nbs/01_loading.ipynb #917c85ee
 import io, json, pickle, pickletools, re, warnings
@@ -19,9 +19,12 @@ from itertools import chain, islice
 from pathlib import Path
 from soilspecdl.datasets import load_toy_kssl
 from .core import MirzaiError, some
-from .files import MANIFEST, atomic, check_output, output_folder, reading, would_be_lost
+from .files import atomic, reading
+from .files import MANIFEST, check_output, output_folder, would_be_lost # noqa: F401
 from .files import declared_separator, decoded, dialect, open_text, text_lines, text_rows
+from .grids import restore_grid
 from .library import SpectralLibrary
+from .origin import Origin, SAMPLE, origin_in, origin_note
 from .tables import Axis, CELLS, HEAD, as_number, find_layout, spectral_columns, wavenumber_of, workbook_rows
 from .units import PROPERTY_UNITS   # what a library's values are
 
@@ -38,7 +41,7 @@ def load_sample()->SpectralLibrary: # 600 to 4000 cm⁻¹ by 2; `kex`, `cec` (cm
     "500 real KSSL spectra and their wet chemistry (CC BY 4.0, through the Open Soil Spectral Library)"
     s = load_toy_kssl()
     return SpectralLibrary(s.spectra, s.wavenumbers, s.source.rename(columns=SHORT_NAMES).rename_axis('id'),
-                           'KSSL sample')
+                           'KSSL sample', origin=SAMPLE)
 
 # %% ../nbs/01_loading.ipynb #8c4e9bd0
 UNITS = ('absorbance', 'reflectance', 'percent')
@@ -271,7 +274,8 @@ class LibraryFile:
         wavenumbers, # (p,) cm⁻¹
         properties:pd.DataFrame, # a row a spectrum, by id
         blocks, # called with a number of rows, gives (rows, p) arrays one after the other
-        says:str='' # what the file itself says about its spectra: one of `UNITS`; '': nothing
+        says:str='', # what the file itself says about its spectra: one of `UNITS`; '': nothing
+        origin:Origin=None # what it says about the soils
     ): store_attr()
     def __len__(self): return len(self.properties)
 
@@ -307,7 +311,7 @@ def _turned(path:Path, layout, rows:list, decimal:str)->LibraryFile:
     return _in_memory(path, ['id', *map(str, ids[1:])], columns, decimal, layout.unit)
 
 # %% ../nbs/01_loading.ipynb #2e100890
-def _in_memory(path:Path, header:list, rows, decimal:str, says:str='', units={})->LibraryFile:
+def _in_memory(path:Path, header:list, rows, decimal:str, says:str='', units:dict|None=None)->LibraryFile:
     "A table from rows of cells; rows and columns without values are left out"
     axis,waves = Axis(header), spectral_columns(header, path)
     X,plain,number = [],[],lambda v: np.nan if (f := as_number(v, decimal)) is None else f
@@ -321,7 +325,7 @@ def _in_memory(path:Path, header:list, rows, decimal:str, says:str='', units={})
     if not X: raise MirzaiError(f'{path}: the table is empty: at least one row with values is needed')
     text = pd.DataFrame(plain, columns=axis.rest, dtype=str)
     text = text[[i for i in axis.rest if header[i].strip() or (text[i].str.strip()!='').any()]]
-    props = _with_units(_properties(header, _typed(text, decimal), text, path), header, units)
+    props = _with_units(_properties(header, _typed(text, decimal), text, path), header, units or {})
     return LibraryFile(path, list(waves.values()), props, lambda n: (np.stack(X[i:i+n]) for i in range(0, len(X), n)), says)
 
 # %% ../nbs/01_loading.ipynb #b3da9116
@@ -354,7 +358,7 @@ def _open_parquet(path:Path)->LibraryFile:
     t.validate(full=True)                                              # text that is none would fail later
     plain = pd.DataFrame({i: t[header[i]].to_pandas() for i in rest}, index=range(f.metadata.num_rows))
     return LibraryFile(path, list(waves.values()), _properties(header, plain, plain, path),
-                       lambda rows: _parquet_spectra(path, [header[i] for i in waves], rows))
+                       lambda rows: _parquet_spectra(path, [header[i] for i in waves], rows), origin=origin_in(f.schema_arrow.metadata))
 
 # %% ../nbs/01_loading.ipynb #0bc6397c
 def table_kind(path)->str: # 'rows', 'columns', 'pair'; 'odd': spectra over what is no wavenumber; '': no spectra
@@ -411,7 +415,7 @@ def chunks(self:LibraryFile,
         with reading(name, 'table'): X = next(blocks, None)
         if X is None: break
         props = self.properties.iloc[at:at+len(X)]
-        part = SpectralLibrary(to_absorbance(X, unit), self.wavenumbers, props, name)
+        part = SpectralLibrary(to_absorbance(X, unit), self.wavenumbers, props, name, origin=self.origin)
         at += len(part); odd += _upside_down(_not_too_high(part, name)).sum()
         yield part
     if at!=len(self): raise MirzaiError(f'{name}: {at} rows of spectra for {len(self)} ids: write it again')
@@ -431,7 +435,7 @@ def read(self:LibraryFile,
         X[at:at+len(part)] = part.spectra
         at += len(part); props.append(part.properties); dropped.update(part.dropped)
     props = pd.concat(props)
-    return SpectralLibrary(X[:at], part.wavenumbers, props, str(self.path), dropped)
+    return SpectralLibrary(X[:at], part.wavenumbers, props, str(self.path), dropped, self.origin)
 
 # %% ../nbs/01_loading.ipynb #lo000002
 @patch
@@ -566,7 +570,7 @@ def with_values(self:SpectralLibrary,
                )->SpectralLibrary: # the same spectra; rows without a value have it missing
     "Put measured values beside the spectra of the same ids"
     values,name = (table, 'values') if isinstance(table, pd.DataFrame) else (read_values(table), table)
-    return SpectralLibrary(self.spectra, self.wavenumbers, _joined(self.properties, values, self.name, name), self.name, self.dropped)
+    return self.like(properties=_joined(self.properties, values, self.name, name))
 
 # %% ../nbs/01_loading.ipynb #34c5a354
 @patch
@@ -581,7 +585,7 @@ def between(self:SpectralLibrary,
     if kept.sum()<10:
         raise MirzaiError(f'{self.name}: {kept.sum()} wavenumbers from {low:g} to {high:g} cm-1, of {w[0]:g} to {w[-1]:g}: '
                           f'at least 10 are needed')
-    return SpectralLibrary(self.spectra[:, kept], w[kept], self.properties, self.name, self.dropped)
+    return self.like(self.spectra[:, kept], w[kept])
 
 # %% ../nbs/01_loading.ipynb #09eeac0a
 class _NothingButData(pickle.Unpickler):
@@ -613,21 +617,6 @@ def read_orders(path # a pickled or JSON dictionary of names and whole numbers
         raise MirzaiError(f'{path}: refused, not a dictionary of names and whole numbers: write it as '
                           f'JSON, {{"mollisols": 1, ...}}')
     return {v:k for k,v in d.items()}
-
-# %% ../nbs/01_loading.ipynb #0bceab78
-def restore_grid(w # (p,) wavenumbers, cm⁻¹
-                )->np.ndarray: # (p,) float64; unchanged unless they are whole numbers in unequal steps
-    "The even grid behind wavenumbers that were rounded down"
-    w = np.asarray(w, dtype=np.float64)
-    steps = np.unique(np.diff(w))
-    if not np.isfinite(w).all():
-        raise MirzaiError('wavenumbers: some are missing: give a number for each column')
-    rounded = len(w)>=100 and (w==np.floor(w)).all() and len(steps)==2 and np.ptp(steps)==1
-    # one missing point is not rounding
-    if not rounded or min(np.sum(np.diff(w)==s) for s in steps)<.02*len(w): return w
-    i = np.arange(len(w))
-    slope,start = np.polyfit(i, w, 1)
-    return start+.5+slope*i
 
 # %% ../nbs/01_loading.ipynb #a6f42fae
 def _npy(folder, name, shape=None):
@@ -679,25 +668,24 @@ def write_library(lib:SpectralLibrary,
     name = Path(path).name.lower()
     if not name.endswith(('.csv', '.csv.gz', '.parquet')):
         raise MirzaiError(f'{path}: end the name in .csv, .csv.gz or .parquet')
-    spectra = pd.DataFrame(lib.spectra, columns=[np.format_float_positional(w, trim='-')
-                                                 for w in lib.wavenumbers], index=lib.properties.index)
-    table = pd.concat([lib.properties, spectra], axis=1).rename_axis('id').reset_index()
+    table = lib.to_frame().reset_index()
     with atomic(path) as tmp:
-        if name.endswith('.parquet'): _write_parquet(table, list(lib.properties), tmp)
+        if name.endswith('.parquet'): _write_parquet(table, list(lib.properties), tmp, lib.origin)
         else: table.to_csv(tmp, index=False, compression='gzip' if name.endswith('.gz') else None)
 
 # %% ../nbs/01_loading.ipynb #d5f1ef94
-def _write_parquet(table:pd.DataFrame, properties:list, path):
+def _write_parquet(table:pd.DataFrame, properties:list, path, origin:Origin):
     "In row groups of the size read at a time, with checksums; a dictionary only where values repeat"
-    pq.write_table(pa.Table.from_pandas(table, preserve_index=False), path, row_group_size=2048,
+    table = pa.Table.from_pandas(table, preserve_index=False)
+    notes = table.schema.metadata|origin_note(origin)
+    pq.write_table(table.replace_schema_metadata(notes), path, row_group_size=2048,
                    use_dictionary=['id', *map(str, properties)], write_statistics=False,
                    write_page_checksum=True)
 
 # %% ../nbs/01_loading.ipynb #feccdfb7
+# instrument and place, from the datasets' own pages
 LIMESODA_MIR = {'H.138': 'Bruker Vertex 70v, Hubei, China', 'NRW.115': 'Bruker Tensor 27 HTS-XT, Germany',
-                'NRW.42': 'Bruker Tensor 27 HTS-XT, Germany',
-                # from the datasets' own pages
-                'NRW.62': 'Bruker Tensor 27 HTS-XT, Germany',
+                'NRW.42': 'Bruker Tensor 27 HTS-XT, Germany', 'NRW.62': 'Bruker Tensor 27 HTS-XT, Germany',
                 'O.32': 'Agilent 4300 handheld, Occitanie, France'}
 
 OC_PER_KG = ('NRW.42',)   # its carbon, 7 to 20, cannot be the percent of the sets beside it
@@ -715,4 +703,5 @@ def load_limesoda(name:str # one of `LIMESODA_MIR`
     t = t[[c for c in t if (wavenumber_of(c) or 0)<=4000]]
     t.insert(0, 'id', [f'{name}-{i+1}' for i in range(len(t))])
     lib = library_from_table(list(t), t, f'LimeSoDa {name}', 'percent')
+    lib.origin = Origin(f'LimeSoDa {name}', 'CC BY-SA 4.0', 'LimeSoDa', LIMESODA_MIR[name].split(', ')[-1])
     return lib.stated('oc', 'g/kg') if name in OC_PER_KG else lib

@@ -9,7 +9,8 @@ __all__ = ['MIN_TRAINING', 'as_stated', 'mean_scans', 'open_spectra', 'check_pro
 # %% ../nbs/14c_opening.ipynb #d8c02d41
 from pathlib import Path
 from .core import MirzaiError
-from .instruments import is_table, read_instruments
+from .folders import is_table
+from .spectra_files import read_instruments
 from .library import PROPERTIES, SpectralLibrary
 from .loading import load_sample, open_library
 from .units import PROPERTY_UNITS, method_words

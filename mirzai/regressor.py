@@ -11,9 +11,9 @@ from fastcore.basics import patch, store_attr
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 from .library import MirzaiError, SpectralLibrary, property_info, some
-from .units import check_values # with it libraries learn check_unit
 from .tables import wavenumber_of
-from .transforms import by_parts, to_grid
+from .grids import to_grid
+from .transforms import by_parts
 
 # %% ../nbs/03b_regressor.ipynb #5b5c0af4
 class SpectralRegressor(RegressorMixin, BaseEstimator):
@@ -26,6 +26,7 @@ class SpectralRegressor(RegressorMixin, BaseEstimator):
     exact_from = None # 'snv': `contributions` from there are exact
     deeplift = False # can DeepLift follow the layers of its `net_`?
     trained_by = None # 'module:Class' that trains it anew, where it cannot do so itself
+    by_factory = False # is it somebody else's, made by a function that has to be named?
     shift_ = 0. # added to every prediction on the model's scale
 
     def _scale(self): # is the target modelled on log10?

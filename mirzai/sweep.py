@@ -57,12 +57,12 @@ def _quiet_between():
     finally: signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
 # %% ../nbs/09b_sweep.ipynb #f55a9187
-def _attempt(source, work, i, task): # (i, tables), or (i, what went wrong)
+def _attempt(source, work, i, task, given=None): # (i, tables), or (i, what went wrong)
     ours = isinstance(source, Shared)     # in a worker of this machine
     if ours and os.name=='posix': _leave_with(source.owner)
     try:
         with _one_at_a_time, threadpool_limits(1), _quiet_between() if ours else nullcontext():
-            return i, work(source() if ours else source, task)
+            return i, work(source() if ours else source, task, **(given or {}))
     except Exception as e:
         return i, f'{type(e).__name__}: {e}\n{traceback.format_exc()}'
 
@@ -90,8 +90,9 @@ def _workers(lib, jobs): # where the library is to be had
 # %% ../nbs/09b_sweep.ipynb #d0be9aa0
 class Sweep:
     "The state of one run over a list of tasks"
-    def __init__(self, tasks, work, store, cost, progress):
+    def __init__(self, tasks, work, store, cost, progress, given=None):
         self.tasks,self.work,self.store,self.progress = tasks,work,store,progress
+        self.given = given or [{}]*len(tasks)
         self.keys = [task_key(t) for t in tasks]
         self.costs = [cost(t) for t in tasks]
         self.order = sorted(range(len(tasks)), key=lambda i: -self.costs[i])
@@ -106,7 +107,7 @@ class Sweep:
             if self.store and self.store.clear(self.keys[i]):
                 warnings.warn(f'{self.store.path}: a result was damaged and is made again: {self.keys[i]}')
             self.flying.add(i)
-            yield delayed(_attempt)(source, self.work, i, self.tasks[i])
+            yield delayed(_attempt)(source, self.work, i, self.tasks[i], self.given[i])
 
 # %% ../nbs/09b_sweep.ipynb #c6769a8f
 @patch
@@ -180,11 +181,12 @@ def sweep(lib:SpectralLibrary, # what all tasks work on
           jobs:int=None, # processes on this machine; default: one a core
           cost=lambda task: 1., # rough work in a task: the long ones start first, and time left follows
           label:str='tasks', # what they are, for the progress line
-          quiet:bool=False # no progress
+          quiet:bool=False, # no progress
+          given:list=None # further arguments of the work, {name: value} a task: not part of what it is
          )->tuple[list, dict]: # result of each task (None: failed, or kept in the store); {number: failure}
     "Run independent tasks in parallel"
     p = Progress(label, len(tasks), quiet, sum(map(cost, tasks)))
-    s = Sweep(tasks, work, store, cost, p)
+    s = Sweep(tasks, work, store, cost, p, given)
     s.take_kept()
     if s.left():
         with s.progress, _workers(lib, min(jobs or os.cpu_count(), len(s.left()))) as source:

@@ -9,7 +9,6 @@ __all__ = ['EXAMPLES', 'meant', 'Parser', 'plain', 'as_json', 'run_line']
 import argparse, json, math, re, shlex
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from io import StringIO
-from pathlib import Path
 from .core import did_you_mean
 
 # %% ../nbs/14b_terminal.ipynb #term0008

@@ -202,7 +202,7 @@ def test_missing_values_are_refused(libs):
     with pytest.raises(MirzaiError, match='select'): certify(plsr, lib)
 
 def test_unseen_of_a_network():
-    torch = pytest.importorskip('torch')
+    pytest.importorskip('torch')
     from mirzai.learner import CNNRegressor
     lib = synthetic_library(160, seed=0, wavenumbers=np.linspace(600, 4000, 500)).select('kex')
     m = CNNRegressor(nets=2, epochs=2).fit(lib[:80])

@@ -2,7 +2,6 @@
 import os
 import numpy as np, pandas as pd, pytest
 from pathlib import Path
-from mirzai.loading import write_library
 
 @pytest.fixture
 def table(sample):

@@ -1,7 +1,6 @@
 "The command end to end: run, data, train, predict, evaluate"
 import json, re, subprocess, sys
 import numpy as np, pandas as pd, pytest
-from pathlib import Path
 from mirzai.library import SpectralLibrary
 from mirzai.loading import read_library, write_library
 from mirzai.transforms import to_grid

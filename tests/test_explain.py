@@ -6,7 +6,7 @@ from mirzai.library import MirzaiError, SpectralLibrary
 from mirzai.loading import write_library
 from mirzai.plsr import PLSR
 from mirzai.regressor import SpectralRegressor
-from mirzai.synthetic import is_synthetic, rescanned, synthetic_library
+from mirzai.synthetic import rescanned, synthetic_library
 from mirzai import verdicts as v
 
 w = np.linspace(600, 4000, 1701)

@@ -1,5 +1,5 @@
 "The paper's faults: small pieces against plain loops, and the table the audit reads"
-import numpy as np, pandas as pd, pytest
+import numpy as np, pytest
 from mirzai.metrics import lccc, mape
 from mirzai.paper import faults as f
 from mirzai.paper.runs import published

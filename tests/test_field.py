@@ -1,5 +1,5 @@
 "From predictions to decisions: units, the rule, the local check, field tables, spreadsheets, the page"
-import gzip, json, re, subprocess, sys, warnings
+import gzip, re, subprocess, sys, warnings
 import numpy as np, pandas as pd, pytest
 from mirzai import field, page
 from mirzai.field import (DECISIONS, MG_K, MG_K2O, by_field, decide, doubtful, expected_costs, field_report, join_fields,

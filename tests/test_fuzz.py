@@ -1,9 +1,9 @@
 "Thousands of damaged files: each ends in a result or in one line, soon, in little memory, and nothing is executed"
-import faulthandler, gzip, io, json, os, pickle, re, shutil, signal, struct, sys, time, warnings
+import faulthandler, gzip, io, json, os, pickle, re, signal, struct, sys, time, warnings
 import numpy as np, pandas as pd, pytest
 from contextlib import contextmanager
 from pathlib import Path
-import brukeropus.file.data, brukeropus.file.parse, jcamp                                # so that no reader needs to import them
+import brukeropus.file.data, brukeropus.file.parse, jcamp                                # noqa: F401  so that no reader needs to import them
 from hypothesis import HealthCheck, given, settings, strategies as st
 from mirzai.instruments import SpectraFiles, spectra_chunks
 from mirzai.library import MirzaiError, SpectralLibrary, concat
@@ -345,10 +345,10 @@ def test_planted_pickles(models, kssl, tables, place, tmp_path):
     for d,good,_ in kinds.values():
         for f in good:
             if f.name.startswith('.'): continue
-            f.write_bytes(bomb); assert attempt(lambda: Predictor.load(d))[0] is None; f.write_bytes(good[f])
+            f.write_bytes(bomb); assert attempt(Predictor.load, d)[0] is None; f.write_bytes(good[f])
         extra = [d/n for n in ('model.pkl', 'weights.pkl', 'weights.pt', 'learner.pkl', 'export.pkl')]
         for f in extra: f.write_bytes(bomb)
-        attempt(lambda: Predictor.load(d).predict(few)); [f.unlink() for f in extra]
+        attempt(lambda d=d: Predictor.load(d).predict(few)); [f.unlink() for f in extra]
     d,good = kssl; array = io.BytesIO(); np.save(array, np.array([Bomb(marker)]*12, dtype=object), allow_pickle=True)
     for name,data in good.items():
         for evil in (bomb, array.getvalue()): (d/name).write_bytes(evil); assert attempt(in_parts, d)[0] is None, name

@@ -1,12 +1,12 @@
 "Instrument files: written byte by byte, read back, damaged in a thousand ways, read in folders"
-import io, os, re, signal, struct, sys, time, warnings
+import os, re, signal, struct, sys, time, warnings
 import numpy as np, pandas as pd, pytest
 from pathlib import Path
 from mirzai.library import MirzaiError
 from mirzai.instruments import (read_instrument, read_instruments, sample_name, spectra_chunks,
                                 write_jcamp, MAX_POINTS)
 from mirzai.library import concat
-from mirzai.loading import open_library, read_library, write_library
+from mirzai.loading import read_library, write_library
 
 CODES = dict(ab=(3, 3, 4), refl=(3, 3, 12), sc=(3, 1, 1), ref=(3, 2, 1), ig=(3, 1, 2))
 
@@ -289,7 +289,7 @@ def test_damaged(soils, tmp_path, name, write, capsys):
     assert capsys.readouterr().out==''                       # the libraries' own chatter does not leak
 
 def test_folder(soils, tmp_path):
-    w,X = soils; rng = np.random.default_rng(0); day = tmp_path/'day'; (day/'more').mkdir(parents=True)
+    w,X = soils; day = tmp_path/'day'; (day/'more').mkdir(parents=True)
     for i in range(3):
         for k in range(2): put(day, f's{i}.{k}', opus(w, [('ab', X[i]+(-1)**k*.01)]))
     put(day, 's0_bad.0', b'\n\n\xfe\xfe'+bytes(9)); put(day, 'notes.txt', b'x'); put(day, '.hidden.0', b'x')
@@ -373,7 +373,7 @@ def same_in_parts(whole, f, **kw):
     "However small the parts: the same spectra, ids and properties, nothing said twice"
     want,warned = said(whole, f, **kw)
     for rows in (1, 7, 2048):
-        parts,again = said(lambda: list(spectra_chunks(f, rows=rows, **kw)))
+        parts,again = said(lambda rows=rows: list(spectra_chunks(f, rows=rows, **kw)))
         assert max(map(len, parts))<=rows and again==warned, (again, warned)
         got = concat(parts)
         if 'trouble' in got.properties: got = got[~got.properties.trouble.str.startswith('not read').to_numpy()]      # rows that the whole leaves out

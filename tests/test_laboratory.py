@@ -1,8 +1,7 @@
 "A model goes to a laboratory: fresh processes, intervals, decisions, local validation, files that go wrong"
 import json, re, shutil, subprocess, sys
 import numpy as np, pandas as pd, pytest
-from pathlib import Path
-from mirzai.library import MirzaiError, SpectralLibrary
+from mirzai.library import SpectralLibrary
 from mirzai.loading import read_library, write_library
 from mirzai.predictor import Predictor
 

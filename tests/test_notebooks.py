@@ -1,5 +1,5 @@
 "Every notebook is one test: its code runs in a process of its own, and what it prints is what stands in it"
-import json, multiprocessing, os, sys
+import json, multiprocessing, sys
 from pathlib import Path
 import pytest
 

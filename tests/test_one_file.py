@@ -150,7 +150,7 @@ def test_one_id_twice(scene, tmp_path):
 
 def test_spread(scene, sample, tmp_path):
     "Two soils under one name are found, the same soil scanned again is not"
-    grid,w,X = scene; rng = np.random.default_rng(0); found = 0
+    grid,w,X = scene; rng = np.random.default_rng(0)
     for i in range(40):
         a,b = rng.choice(500, 2, replace=False)
         for k,y in enumerate((X[a], X[b])): put(tmp_path, f'two{i}.{k}', opus(w, [('ab', y)]))
@@ -217,7 +217,6 @@ def test_an_opus_file_by_another_name(scene, tmp_path):
 
 def test_group_of_spectra(scene, tmp_path):
     "A group that lacks a header is refused by name, not read for its first spectrum"
-    import struct
     grid,w,X = scene; raw = bytearray(spa(w, X[0])); raw[336:352] = raw[320:336]
     put(tmp_path, 'day.spg', bytes(raw)); put(tmp_path, 's.0', opus(w, [('ab', X[0])]))
     lib,_ = read(tmp_path, grid); assert '1 headers for 2 spectra' in lib.properties.trouble['day']

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from mirzai.library import SpectralLibrary
 from mirzai.loading import write_library
 from mirzai.predictor import Predictor
-from test_instruments import affn, opus, spa
+from test_instruments import opus
 from test_one_file import neighbours, ours, put
 
 NUMBERS = ['predicted', 'mean', 'lower', 'upper', 'p_below', 'strangeness', 'scans', 'spread', 'flag']
@@ -114,7 +114,7 @@ def test_python_and_command_say_the_same(models, mirzai, scene, tmp_path):
 @pytest.mark.parametrize('name', ['=1+1.0', 'ä ö.0', '<i>x.0', 'A,B;C.0', "O'Neil.0", '-7.0', '007.0', 'NA.0', '1e5.0'])
 def test_odd_names(mirzai, models, scene, tmp_path, name):
     w,X = scene; plain = predicted(mirzai, models/'plsr', put(tmp_path, 'one/plain.0', opus(w, [('ab', X[3])])), out=tmp_path/'a.csv')
-    f = put(tmp_path, f'two/{name}', opus(w, [('ab', X[3])])); put(tmp_path, 'two/zz<b>.0', b'broken')
+    put(tmp_path, f'two/{name}', opus(w, [('ab', X[3])])); put(tmp_path, 'two/zz<b>.0', b'broken')
     got = predicted(mirzai, models/'plsr', tmp_path/'two', out=tmp_path/'b.csv'); stem = name.removesuffix('.0'); id = ("'" if stem[0] in '=-' and not stem[1:].isdigit() else '')+stem
     assert set(got.index)=={id, 'zz<b>'} and list(got.loc[id])==list(plain.iloc[0])
 
@@ -220,7 +220,7 @@ def test_a_mean_lies_above_its_median_and_inside_its_interval(halves):
 
 def test_fields_are_summed_from_means(mirzai, models, scene, tmp_path):
     "The field table of the page has the mean of `mean`, not of `predicted`"
-    from mirzai.field import by_field, join_fields
+    from mirzai.field import by_field
     from mirzai.uncertainty import said
     w,X = scene
     for i in range(6): put(tmp_path, f'd/S{i}.0', opus(w, [('ab', X[40+i])]))

@@ -4,7 +4,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np, pandas as pd, pyarrow.parquet as pq, pytest
 from mirzai.library import MirzaiError
 from mirzai.loading import read_library
-from mirzai.ossl import check_hash, download, fetch_ossl, ossl_parquet, read_header, soil_order
+from mirzai.ossl import download, fetch_ossl, ossl_parquet, read_header, soil_order
 
 # every column family of the level 0 table, version 1.2; names and examples as listed in soilspectroscopy/ossl-imports/out
 SITE = '''dataset.code_ascii_txt id.layer_uuid_txt id.layer_local_c longitude.point_wgs84_dd latitude.point_wgs84_dd
@@ -299,7 +299,6 @@ def test_other_properties_and_no_rows(small, tmp_path):
     assert c['rows']==120 and c['dropped']==pd.Series([what(i) for i in range(120)]).value_counts().to_dict()
     with gzip.open(small, 'rb') as f: text = f.read()
     lines = text.split(b'AFSIS1.SSL,')                                  # rows begin so where i is even
-    row = lines[5]                                                      # i = 8 and 9; keep a row without a spectrum
     only = next(l for l in (b'AFSIS1.SSL,'+r.rsplit(b'KSSL.SSL,', 1)[0] for r in lines[1:]) if b','*1700 in l)
     (tmp_path/'none.csv').write_bytes(lines[0]+only)                    # not gzipped: taken too
     with pytest.raises(MirzaiError, match='none of 1 rows has a MIR spectrum'): ossl_parquet(tmp_path/'none.csv', tmp_path/'n.parquet', quiet=True)

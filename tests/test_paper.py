@@ -53,7 +53,7 @@ def test_a_library_without_profiles_sources_or_orders(sample):
 
 def test_figures_are_the_same_file_again(tmp_path, sample):
     for d in ('a', 'b'):
-        for name,(run,_,f) in a.figures_of(r.PaperRuns(kept), sample).items():
+        for name,(_,_,f) in a.figures_of(r.PaperRuns(kept), sample).items():
             if name in ('figure_3', 'figure_8'): r.save_figure(f(), tmp_path/d/name)
     assert {f.name for f in (tmp_path/'a').iterdir()}=={f'figure_{n}.{e}' for n in (3, 8) for e in ('svg', 'pdf')}
     for f in (tmp_path/'a').iterdir(): assert f.read_bytes()==(tmp_path/'b'/f.name).read_bytes() and f.stat().st_size>2000

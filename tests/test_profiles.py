@@ -1,6 +1,6 @@
 "Profiles stay together wherever they are known, what groups nothing is said, and `mirzai run` prints no library's warning"
 import json, os, subprocess, sys
-import numpy as np, pandas as pd, pytest
+import pandas as pd, pytest
 from mirzai.library import SpectralLibrary
 from mirzai.loading import write_library
 

@@ -84,7 +84,7 @@ def test_workers_leave_with_a_killed_parent(table, tmp_path):
     while p.poll() is None and not finished(tmp_path/'store'): time.sleep(.01)
     os.kill(p.pid, signal.SIGKILL); p.wait()
     end = time.monotonic()+20
-    while left := [q for q in Path('/proc').glob('[0-9]*/stat') if _group(q)==p.pid]:
+    while any(_group(q)==p.pid for q in Path('/proc').glob('[0-9]*/stat')):
         assert time.monotonic()<end, 'a worker lives on'
         time.sleep(.2)
 
@@ -349,3 +349,13 @@ def test_a_store_says_its_format(sample, tmp_path):
         for again in (lambda: read_results(tmp_path/'s'), lambda: evaluate(lib, ['plsr'], [0], **how)):
             with pytest.raises(MirzaiError, match='in format') as e: again()
             assert '\n' not in str(e.value)
+
+def test_a_split_is_made_once(sample, monkeypatch):
+    "However many models and sizes share it, and not again where the model is fitted"
+    import mirzai.experiment as e
+    made,real = [],e.split_of
+    monkeypatch.setattr(e, 'split_of', lambda lib, *how: made.append(how) or real(lib, *how))
+    res = evaluate(sample[:80].select('kex'), ['plsr', 'plsr-paper'], [0, 1], sizes=[30, 40, None], jobs=1, quiet=True)
+    assert len(res.fits)==12 and len(made)==len(set(made))==2
+    evaluate(sample[:80].select('kex'), ['plsr'], [0], folds=3, jobs=1, quiet=True)
+    assert len(made)==len(set(made))==5

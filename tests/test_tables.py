@@ -1,14 +1,14 @@
 "Tables as laboratories send them: read, or refused by the name of what they look like; values that join them; ranges"
-import io, re, warnings, zipfile
+import warnings, zipfile
 import numpy as np, pandas as pd, pytest
 from hypothesis import given, strategies as st
 openpyxl = pytest.importorskip('openpyxl')
-import openpyxl.reader.excel, openpyxl.worksheet._reader, openpyxl.worksheet._read_only
+import openpyxl.reader.excel, openpyxl.worksheet._reader, openpyxl.worksheet._read_only # noqa: F811
 from mirzai.instruments import SpectraFiles, opus_bytes, read_instruments
 from mirzai.library import MirzaiError, SpectralLibrary
 from mirzai.loading import open_library, read_library, read_values, table_kind
-from mirzai.tables import find_layout, looks_like_axis, on_grid, spectral_columns, workbook_table
-from test_fuzz import MUTATIONS, attempt, fuzz, in_parts, little_memory, mutate, sound
+from mirzai.tables import spectral_columns, workbook_table
+from test_fuzz import MUTATIONS, attempt, fuzz, in_parts, little_memory, mutate, sound # noqa: F401  a fixture is used by its name
 
 @pytest.fixture(scope='module')
 def soils(sample): return SpectralLibrary(sample.spectra[20:26], sample.wavenumbers, pd.DataFrame(index=pd.Index([f'S{i}' for i in range(6)], name='id')))
@@ -195,7 +195,7 @@ def test_only_the_head_is_looked_at(soils, tmp_path, monkeypatch):
 
 # --- workbooks that would take the memory -------------------------------------------------------------------------
 
-def parts_of(sheet, more={}):
+def parts_of(sheet, more=None):
     main,office,package = 'http://schemas.openxmlformats.org/spreadsheetml/2006/main', 'http://schemas.openxmlformats.org/officeDocument/2006/relationships', 'http://schemas.openxmlformats.org/package/2006'
     kind = 'application/vnd.openxmlformats-officedocument.spreadsheetml'
     rel = lambda t, to: f'<Relationships xmlns="{package}/relationships"><Relationship Id="r1" Type="{office}/{t}" Target="{to}"/></Relationships>'
@@ -203,7 +203,7 @@ def parts_of(sheet, more={}):
                 f'<Override PartName="/xl/workbook.xml" ContentType="{kind}.sheet.main+xml"/><Override PartName="/xl/worksheets/sheet1.xml" ContentType="{kind}.worksheet+xml"/></Types>',
             '_rels/.rels': rel('officeDocument', 'xl/workbook.xml'), 'xl/_rels/workbook.xml.rels': rel('worksheet', 'worksheets/sheet1.xml'),
             'xl/workbook.xml': f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets><sheet name="a" sheetId="1" r:id="r1"/></sheets></workbook>',
-            'xl/worksheets/sheet1.xml': f'<worksheet xmlns="{main}"><dimension ref="A1:XFD1048576"/>{sheet}</worksheet>'}|more
+            'xl/worksheets/sheet1.xml': f'<worksheet xmlns="{main}"><dimension ref="A1:XFD1048576"/>{sheet}</worksheet>'}|(more or {})
 
 def zipped(path, parts):
     with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as z:

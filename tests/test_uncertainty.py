@@ -166,7 +166,7 @@ def test_calibration_from_the_predictions_of_folds(libs, cal):
 def test_calibration_from_repeated_test_sets(libs, predicted):
     lib,rng = libs[0],np.random.default_rng(0)
     rows,seen = [],[]
-    for s in range(6):
+    for _ in range(6):
         p = rng.permutation(len(lib)); a,b = p[200:], p[:200]
         rows.append(b); seen.append(plsr().fit(lib[a]).predict(lib[b]))
     rows,seen = np.concatenate(rows), np.concatenate(seen)

@@ -277,7 +277,7 @@ def test_reported_below_a_limit_in_another_unit(mirzai, model, write, kex, tmp_p
 @pytest.mark.parametrize('text', ['n.d.', 'ND', 'b.d.l.', '< LOD', 'n.n.'])
 def test_not_detected_needs_a_limit(mirzai, model, write, kex, tmp_path, text):
     f = write(tmp_path/'t.csv', kex=cells(kex, s3=text, s5=text))
-    said = refused(mirzai, *train(f, tmp_path/'m'), names=(f, 'S3', text, 'detection limit', 'kex_limit', 'empty the cell')); assert not (tmp_path/'m').exists()
+    refused(mirzai, *train(f, tmp_path/'m'), names=(f, 'S3', text, 'detection limit', 'kex_limit', 'empty the cell')); assert not (tmp_path/'m').exists()
     refused(mirzai, 'validate', model, f, names=(f, 'S3')); refused(mirzai, 'predict', model, f, '--out', tmp_path/'p.csv', names=('S3',)); assert not (tmp_path/'p.csv').exists()
     lib = read_library(f, kex_limit=.1); assert list(lib.y()[[3, 5]])==[0, 0] and (lib.limit()==.1).all()
     assert list(read_library(write(tmp_path/'u.csv', kex=cells(kex, s3=text), kex_limit=.2)).limit()[[3, 4]])==[.2, .2]

@@ -2,10 +2,9 @@
 import json, warnings
 import numpy as np, pandas as pd, pytest
 from scipy import stats
-from mirzai import local
 from mirzai.library import MirzaiError
 from mirzai.uncertainty import held
-from mirzai.local import (FACTOR, LEAST_LOCAL, bias_factor, chance_to_hold, count_chances, coverage_limits, fewest, grade,
+from mirzai.local import (LEAST_LOCAL, bias_factor, chance_to_hold, count_chances, coverage_limits, fewest, grade,
                           holds, judge_bias, judge_coverage, judge_threshold, kept_soils, least_local, local_score,
                           more_needed, promise_text, skill, skill_limits, tests_table as table_of_tests, validation_text)
 

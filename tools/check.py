@@ -9,6 +9,7 @@ when a check was made, which may only become fewer. Nothing here imports mirzai.
 """
 import argparse, ast, json, re, shutil, subprocess, sys, time, tomllib
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -56,6 +57,14 @@ def ruff(root): # folder of the project
     run = subprocess.run([command, 'check', '--quiet', '--output-format', 'concise', '.'], cwd=root, capture_output=True, text=True)
     if run.returncode>1: yield f'ruff: {short(run.stderr, 200)}'
     yield from (f'{l}: see `ruff rule CODE`' for l in run.stdout.splitlines())
+
+def types(root): # folder of the project
+    "What mypy finds, at the level in pyproject.toml"
+    run = subprocess.run([sys.executable, '-m', 'mypy', '--no-error-summary', '--hide-error-context', '--no-pretty'], cwd=root, capture_output=True, text=True)
+    if run.returncode not in (0, 1): yield f'mypy: {short(run.stderr+run.stdout, 200)}'
+    for l in run.stdout.splitlines():
+        where, _, what = l.partition(': error: ')
+        if what: yield what, f'{where}: {what}: correct the annotation or the code'
 
 # --- names and order -----------------------------------------------------------------------------------------------
 
@@ -249,16 +258,23 @@ def rounded(value, up): # a figure; whether it is a ceiling
 
 def house(root): return tomllib.loads((root/HOUSE).read_text(encoding='utf-8'))
 
+@cache
+def today(root): return figures.figures(root)
+
 def check_figures(root): # folder of the project
-    "Figures of the book beside their ceilings and floors"
-    rules, today = house(root), figures.figures(root)
-    for name,v in today.items():
-        ceiling, floor = rules['ceilings'].get(name), rules['floors'].get(name)
-        aim = rules['aims'].get(name, '')
-        limit = ceiling if floor is None else floor
-        print(f'  {name:34} {v:8.2f}, {"at most" if floor is None else "at least"} {limit:g}, aim {aim}')
-        if ceiling is not None and v>ceiling+1e-9: yield f'{HOUSE}: {name} is {v:.3g}, more than the ceiling {ceiling}: cut, name or show (aim: {aim})'
-        if floor is not None and v<floor-1e-9: yield f'{HOUSE}: {name} is {v:.3g}, less than the floor {floor}: show what is defined (aim: {aim})'
+    "No figure of the book is worse than its ceiling or floor"
+    now, rules = today(root), house(root)
+    for k,limit in rules['ceilings'].items():
+        if now[k]>limit+1e-9: yield f'{HOUSE}: {k} is {now[k]:.4g}, more than the ceiling {limit}: cut, name or show (aim: {rules["aims"].get(k)})'
+    for k,limit in rules['floors'].items():
+        if now[k]<limit-1e-9: yield f'{HOUSE}: {k} is {now[k]:.4g}, less than the floor {limit}: show what is defined (aim: {rules["aims"].get(k)})'
+
+def figure_lines(root): # folder of the project
+    "A line a figure: today, limit, aim"
+    rules = house(root)
+    for k,v in today(root).items():
+        limit = f'at least {rules["floors"][k]:g}' if k in rules['floors'] else f'at most {rules["ceilings"].get(k, v):g}'
+        yield f'  {k:34} {v:8.2f}, {limit}, aim {rules["aims"].get(k)}'
 
 def raised(root): # folder of the project
     "No limit was loosened and no exception added since the last commit"
@@ -277,7 +293,7 @@ def raised(root): # folder of the project
 
 # --- all of them ---------------------------------------------------------------------------------------------------
 
-CHECKS = dict(exported=exported, ruff=ruff, two_modules=two_modules, order=order, models_asked=models_asked, outputs=outputs, pages=pages, torn=torn,
+CHECKS = dict(exported=exported, types=types, ruff=ruff, two_modules=two_modules, order=order, models_asked=models_asked, outputs=outputs, pages=pages, torn=torn,
               figures=check_figures, raised=raised)
 
 def found(name, root): # name of a check
@@ -295,9 +311,9 @@ def as_toml(value): # number, text or list of texts
 
 def tighten(root): # folder of the project
     "Write today's figures and exceptions where they are better than those written"
-    rules, today = house(root), figures.figures(root)
-    for k in rules['ceilings']: rules['ceilings'][k] = min(rules['ceilings'][k], rounded(today[k], True))
-    for k in rules['floors']: rules['floors'][k] = max(rules['floors'][k], rounded(today[k], False))
+    rules, now = house(root), today(root)
+    for k in rules['ceilings']: rules['ceilings'][k] = min(rules['ceilings'][k], rounded(now[k], True))
+    for k in rules['floors']: rules['floors'][k] = max(rules['floors'][k], rounded(now[k], False))
     for k,v in rules['exceptions'].items():
         rules['exceptions'][k] = sorted((Counter(v)&Counter(f[0] for f in CHECKS[k](root) if not isinstance(f, str))).elements())
     head = [l for l in (root/HOUSE).read_text(encoding='utf-8').splitlines() if l.startswith('#')]
@@ -312,13 +328,12 @@ def main():
     a = parser.parse_args()
     root = a.root.resolve()
     if a.tighten: return tighten(root)
-    wrong, start = [], time.monotonic()
-    for name in a.checks or CHECKS:
-        begin = time.monotonic()
-        lines = list(found(name, root))
-        wrong += lines
-        print(*lines, f'{name}: {len(lines)} findings, {time.monotonic()-begin:.1f} s', sep='\n', flush=True)
-    print(f'{len(wrong)} findings in {time.monotonic()-start:.0f} s')
+    wrong, start = 0, time.monotonic()
+    with ThreadPoolExecutor(2) as pool:             # two of them wait for a process of its own
+        for name,lines in zip(names := a.checks or list(CHECKS), pool.map(lambda n: list(found(n, root)), names)):
+            wrong += len(lines)
+            print(f'{name}: {len(lines)} findings', *(figure_lines(root) if name=='figures' else ()), *lines, sep='\n', flush=True)
+    print(f'{wrong} findings in {time.monotonic()-start:.0f} s')
     return bool(wrong)
 
 if __name__=='__main__': sys.exit(main())

@@ -81,7 +81,7 @@ def plain_texts(text): # stream or text/plain
     "A text a line; the value behind a word of time is left out, and columns under one where a header can be told"
     lines = text.split('\n')
     head, at = [], None
-    for i,line in enumerate(lines):
+    for line in lines:
         line = line.split('\r')[-1]
         if PROGRESS.search(line): continue
         cells = re.split(r'\s{2,}', line.strip())

@@ -7,7 +7,7 @@ __all__ = ['published_local', 'global_local', 'figure6']
 
 # %% ../../nbs/paper/06_global_local.ipynb #afdd9c71
 import numpy as np, pandas as pd
-from ..experiment import bootstrap
+from ..results import bootstrap
 from .runs import LOCAL, LOOK, PaperRuns, paper_axes, published, signed, styled
 
 # %% ../../nbs/paper/06_global_local.ipynb #ca274f06
