@@ -7,7 +7,9 @@ from mirzai.units import *
 from mirzai.page import *
 from mirzai.tables import spectral_columns, wavenumber_of, workbook_table
 from mirzai.files import MANIFEST, atomic, check_output, output_folder, reading, would_be_lost
+from mirzai.columns import *
 from mirzai.loading import *
+from mirzai.datasets import *
 from mirzai.ossl import *
 from mirzai.scans import *
 from mirzai.opus import opus_bytes

@@ -16,7 +16,9 @@ from .core import MirzaiError, moved
 from .files import MAX_BYTES, damaged, file_bytes, reading
 from .grids import to_common_grid
 from .library import SpectralLibrary, concat
-from .loading import check_absorbance, open_library, table_kind, to_absorbance
+from .columns import check_absorbance, to_absorbance
+from .datasets import open_library
+from .loading import table_kind
 from .opus import opus_bytes, read_opus
 from .omnic import MAX_ENTRIES, omnic_parts, read_omnic
 from .jcamp import MAX_POINTS, MOST_TEXT, JcampBlock, jcamp_parts, read_jcamp, write_jcamp
