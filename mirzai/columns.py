@@ -14,6 +14,7 @@ from fastcore.basics import patch, store_attr
 from .core import MirzaiError, some
 from .files import reading
 from .library import SpectralLibrary
+from .origin import Origin
 from .tables import Axis, spectral_columns
 from .units import PROPERTY_UNITS
 
@@ -161,7 +162,8 @@ class LibraryFile:
         wavenumbers, # (p,) cm⁻¹
         properties:pd.DataFrame, # a row a spectrum, by id
         blocks, # called with a number of rows, gives (rows, p) arrays one after the other
-        says:str='' # what the file itself says about its spectra: one of `UNITS`; '': nothing
+        says:str='', # what the file itself says about its spectra: one of `UNITS`; '': nothing
+        origin:Origin=None # what it says about the soils
     ): store_attr()
     def __len__(self): return len(self.properties)
 
@@ -180,8 +182,9 @@ def chunks(self:LibraryFile,
         with reading(name, 'table'): X = next(blocks, None)
         if X is None: break
         props = self.properties.iloc[at:at+len(X)]
-        part = SpectralLibrary(to_absorbance(X, unit), self.wavenumbers, props, name)
-        at += len(part); odd += _upside_down(_not_too_high(part, name)).sum()
+        part = SpectralLibrary(to_absorbance(X, unit), self.wavenumbers, props, name, origin=self.origin)
+        at += len(part)
+        odd += _upside_down(_not_too_high(part, name)).sum()
         yield part
     if at!=len(self): raise MirzaiError(f'{name}: {at} rows of spectra for {len(self)} ids: write it again')
     _warn_if_upside_down(odd, at, name)
@@ -198,9 +201,11 @@ def read(self:LibraryFile,
         # memory that is never written to is never taken
         if X is None: X = np.empty((len(self), len(part.wavenumbers)), dtype=np.float32)
         X[at:at+len(part)] = part.spectra
-        at += len(part); props.append(part.properties); dropped.update(part.dropped)
+        at += len(part)
+        props.append(part.properties)
+        dropped.update(part.dropped)
     props = pd.concat(props)
-    return SpectralLibrary(X[:at], part.wavenumbers, props, str(self.path), dropped)
+    return SpectralLibrary(X[:at], part.wavenumbers, props, str(self.path), dropped, self.origin)
 
 # %% ../nbs/00f_columns.ipynb #lo000002
 @patch
@@ -236,4 +241,4 @@ def between(self:SpectralLibrary,
     if kept.sum()<10:
         raise MirzaiError(f'{self.name}: {kept.sum()} wavenumbers from {low:g} to {high:g} cm-1, of {w[0]:g} to {w[-1]:g}: '
                           f'at least 10 are needed')
-    return SpectralLibrary(self.spectra[:, kept], w[kept], self.properties, self.name, self.dropped)
+    return self.like(self.spectra[:, kept], w[kept])

@@ -17,6 +17,7 @@ from .core import MirzaiError
 from .grids import restore_grid
 from .library import SpectralLibrary
 from .loading import open_table
+from .origin import Origin, SAMPLE
 from .tables import wavenumber_of
 
 # %% ../nbs/01a_datasets.ipynb #25d2eef0
@@ -24,7 +25,7 @@ def load_sample()->SpectralLibrary: # 600 to 4000 cm⁻¹ by 2; `kex`, `cec` (cm
     "500 real KSSL spectra and their wet chemistry (CC BY 4.0, through the Open Soil Spectral Library)"
     s = load_toy_kssl()
     return SpectralLibrary(s.spectra, s.wavenumbers, s.source.rename(columns=SHORT_NAMES).rename_axis('id'),
-                           'KSSL sample')
+                           'KSSL sample', origin=SAMPLE)
 
 # %% ../nbs/01a_datasets.ipynb #09eeac0a
 class _NothingButData(pickle.Unpickler):
@@ -128,7 +129,8 @@ def load_kssl(folder, # holds the `.npy` files
     return read_library(folder, unit)
 
 # %% ../nbs/01a_datasets.ipynb #feccdfb7
-LIMESODA_MIR = {'H.138': 'Bruker Vertex 70v, Hubei, China', # from the datasets' own pages
+# instrument and place, from the datasets' own pages
+LIMESODA_MIR = {'H.138': 'Bruker Vertex 70v, Hubei, China',
                 'NRW.115': 'Bruker Tensor 27 HTS-XT, Germany',
                 'NRW.42': 'Bruker Tensor 27 HTS-XT, Germany',
                 'NRW.62': 'Bruker Tensor 27 HTS-XT, Germany',
@@ -150,4 +152,5 @@ def load_limesoda(name:str # one of `LIMESODA_MIR`
     t = t[[c for c in t if (wavenumber_of(c) or 0)<=4000]]
     t.insert(0, 'id', [f'{name}-{i+1}' for i in range(len(t))])
     lib = library_from_table(list(t), t, f'LimeSoDa {name}', 'percent')
+    lib.origin = Origin(f'LimeSoDa {name}', 'CC BY-SA 4.0', 'LimeSoDa', LIMESODA_MIR[name].split(', ')[-1])
     return lib.stated('oc', 'g/kg') if name in OC_PER_KG else lib

@@ -91,7 +91,7 @@ def to_grid(lib:SpectralLibrary,
     for i in range(0, len(good), chunk):
         rows = good[i:i+chunk]
         out[rows] = splined(spectra[rows], w, np.clip(want, w[0], w[-1]))
-    return SpectralLibrary(out, want, lib.properties, lib.name, lib.dropped)
+    return lib.like(out, want)
 
 # %% ../nbs/00a_grids.ipynb #55262ad3
 SAME_POINT = 1e-3 # cm⁻¹ by which wavenumbers may differ and be the same
@@ -107,7 +107,7 @@ def to_common_grid(lib:SpectralLibrary, # absorbance
                   )->SpectralLibrary: # on these
     "By cubic splines; up to 4 cm⁻¹ missing at an edge are filled, more is refused; what is missing stays missing"
     w,grid = lib.wavenumbers, np.asarray(wavenumbers)
-    if same_grid(w, grid): return SpectralLibrary(lib.spectra, grid, lib.properties, lib.name)
+    if same_grid(w, grid): return lib.like(wavenumbers=grid)
     if max(w[0]-grid[0], grid[-1]-w[-1])>EDGE:
         raise MirzaiError(f'{lib.name}: covers {w[0]:.0f} to {w[-1]:.0f} cm-1, not {grid[0]:.0f} to '
                           f'{grid[-1]:.0f}: read it apart')
@@ -116,7 +116,7 @@ def to_common_grid(lib:SpectralLibrary, # absorbance
     out = np.empty((len(lib), len(grid)), dtype=np.float32)
     out[whole] = splined(lib.spectra[whole], w, at)
     for i in np.flatnonzero(~whole): out[i] = np.interp(at, w, lib.spectra[i])
-    return SpectralLibrary(out, grid, lib.properties, lib.name)
+    return lib.like(out, grid)
 
 # %% ../nbs/00a_grids.ipynb #bb000008
 def neighbours_of(wavenumbers, # (p,) cm⁻¹, rising

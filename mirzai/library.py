@@ -11,8 +11,11 @@ import re
 from collections import Counter
 from fastcore.basics import patch
 from soilspecdata.types import Spectra
-from .core import MirzaiError, Progress, moved, some
-from .plots import log_axes, panels, plot_style, spectrum_axes # still importable from here
+from .core import MirzaiError, moved, some
+from .core import Progress # noqa: F401
+from .origin import Origin, joined, origin_of
+from .plots import spectrum_axes # still importable from here
+from .plots import log_axes, panels, plot_style # noqa: F401
 
 # %% ../nbs/00_library.ipynb #286c6d32
 __getattr__ = moved(__name__, dict(model_colors='mirzai.models'))
@@ -44,7 +47,8 @@ class SpectralLibrary:
         wavenumbers, # (p,) wavenumbers in cm⁻¹, any order, each once
         properties=None, # DataFrame, n rows, indexed by sample id; default: ids 0 to n-1
         name:str='library', # what to call it in figures and errors
-        dropped=None # rows already dropped on the way here: {reason: count}
+        dropped=None, # rows already dropped on the way here: {reason: count}
+        origin:Origin=None # where the soils come from; default: what their ids tell
     ):
         self.spectra = np.ascontiguousarray(spectra, dtype=np.float32)
         self.wavenumbers = np.asarray(wavenumbers, dtype=np.float64)
@@ -55,10 +59,15 @@ class SpectralLibrary:
         if len(self.properties)!=len(self):
             raise MirzaiError(f'{name}: {len(self)} spectra but {len(self.properties)} rows of properties: '
                               f'give one row a spectrum')
-        self.name, self.dropped = name, dict(dropped or {})
+        self.name, self.dropped, self._origin = name, dict(dropped or {}), origin
         self._sort()
 
     def __len__(self): return len(self.spectra)
+
+    @property
+    def origin(self)->Origin: return origin_of(self.properties.index) if self._origin is None else self._origin
+    @origin.setter
+    def origin(self, origin): self._origin = origin
 
     def _sort(self):
         o = np.argsort(self.wavenumbers, kind='stable')
@@ -67,6 +76,20 @@ class SpectralLibrary:
         twice = np.unique(self.wavenumbers[1:][np.diff(self.wavenumbers)==0])
         if len(twice):
             raise MirzaiError(f'{self.name}: two columns for wavenumber {some(twice)} cm-1: keep one of each')
+
+# %% ../nbs/00_library.ipynb #1bb6dadf
+@patch
+def like(self:SpectralLibrary,
+         spectra=None, # (n, q) absorbance; default: these
+         wavenumbers=None, # (q,) cm⁻¹; default: these
+         properties=None, # DataFrame, n rows; default: these
+         name:str=None # default: this
+        )->SpectralLibrary:
+    "Other spectra or properties of the same soils: name, origin and what was dropped stay"
+    return SpectralLibrary(self.spectra if spectra is None else spectra,
+                           self.wavenumbers if wavenumbers is None else wavenumbers,
+                           self.properties if properties is None else properties,
+                           name or self.name, self.dropped, self._origin)
 
 # %% ../nbs/00_library.ipynb #21780845
 @patch
@@ -106,16 +129,28 @@ def _repr_html_(self:SpectralLibrary):
 # %% ../nbs/00_library.ipynb #ba53f701
 @patch
 def __getitem__(self:SpectralLibrary,
-                rows # slice, row number, row numbers or boolean mask
-               )->SpectralLibrary:
-    "The same library with only these rows"
+                rows # slice, row number, row numbers or boolean mask; or the name of a property
+               ): # the same library with only these rows; or the property's column, a pandas Series
+    "Some rows, or one property as it stands in the table"
+    if isinstance(rows, str): return self.properties[self._known(rows)]
     if isinstance(rows, (int, np.integer)): rows = [rows]
-    if not isinstance(rows, slice): rows = np.asarray(rows)
-    if isinstance(rows, np.ndarray) and rows.dtype==bool and len(rows)!=len(self):
+    if not isinstance(rows, slice): rows = self._row_numbers(np.asarray(rows))
+    return self.like(self.spectra[rows], properties=self.properties.iloc[rows])
+
+@patch
+def _row_numbers(self:SpectralLibrary, rows):
+    if rows.dtype==bool and len(rows)!=len(self):
         raise MirzaiError(f'{self.name}: a mask of {len(rows)} for {len(self)} spectra')
-    if isinstance(rows, np.ndarray) and not len(rows): rows = rows.astype(int)
-    return SpectralLibrary(self.spectra[rows], self.wavenumbers, self.properties.iloc[rows], self.name,
-                           self.dropped)
+    if not rows.size: return rows.astype(int)
+    if rows.dtype.kind not in 'biu':
+        raise MirzaiError(f'{self.name}: {some(rows.ravel())} are no row numbers: by_id takes the ids of samples')
+    return rows
+
+@patch
+def _known(self:SpectralLibrary, target)->str: # the same name
+    if target in self.properties: return target
+    raise MirzaiError(f'{self.name}: no property {target!r}; there are: '
+                      f'{", ".join(map(str, self.properties)) or "none"}')
 
 # %% ../nbs/00_library.ipynb #d74d8262
 @patch
@@ -155,10 +190,7 @@ def _as_limits(text # (k,) cells that are no numbers
 @patch
 def _measured(self:SpectralLibrary, target)->tuple: # (n,) values; (n,) limits, NaN where none is known
     "Values and detection limits as the table states them"
-    if target not in self.properties:
-        raise MirzaiError(f'{self.name}: no property {target!r}; there are: '
-                          f'{", ".join(map(str, self.properties)) or "none"}')
-    cells,limit = self.properties[target], self._limits(target)
+    cells,limit = self[target], self._limits(target)
     y = pd.to_numeric(cells, errors='coerce').to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
     text = np.flatnonzero(cells.notna() & np.isnan(y))
     said,not_found = _as_limits(cells.iloc[text])
@@ -262,7 +294,26 @@ def concat(libs:list, # libraries on one grid
     for l in libs: dropped.update(l.dropped)
     return SpectralLibrary(np.concatenate([l.spectra for l in libs]), a.wavenumbers,
                            pd.concat([l.properties for l in libs]),
-                           name or ' + '.join(l.name for l in libs), dropped)
+                           name or ' + '.join(l.name for l in libs), dropped, _origin_of_all(libs))
+
+def _origin_of_all(libs): # None: nobody stated one, and the ids tell
+    return None if all(l._origin is None for l in libs) else joined(l.origin for l in libs)
+
+# %% ../nbs/00_library.ipynb #dc89b57c
+@patch
+def __add__(self:SpectralLibrary,
+            other:SpectralLibrary # on the same grid
+           )->SpectralLibrary:
+    "Both, one after the other, as `concat` does it"
+    return concat([self, other]) if isinstance(other, SpectralLibrary) else NotImplemented
+
+# %% ../nbs/00_library.ipynb #eee1c60a
+@patch
+def to_frame(self:SpectralLibrary)->pd.DataFrame: # by sample id; columns: properties, then wavenumbers
+    "Properties and spectra in one table"
+    names = [np.format_float_positional(w, trim='-') for w in self.wavenumbers]
+    spectra = pd.DataFrame(self.spectra, columns=names, index=self.properties.index)
+    return pd.concat([self.properties, spectra], axis=1).rename_axis('id')
 
 # %% ../nbs/00_library.ipynb #5cd621e8
 @patch

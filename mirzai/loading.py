@@ -14,14 +14,18 @@ from fastcore.basics import patch
 from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
-from .columns import SHORT_NAMES, UNITS, LibraryFile, check_absorbance, library_from_table, to_absorbance
+from .columns import LibraryFile
+from .columns import SHORT_NAMES, UNITS, check_absorbance, library_from_table, to_absorbance # noqa: F401
 from .columns import id_column, is_id_name, numbers, table_properties, typed, with_units
 from .core import MirzaiError, moved, some
-from .files import MANIFEST, atomic, check_output, output_folder, reading, would_be_lost
+from .files import atomic, reading
+from .files import MANIFEST, check_output, output_folder, would_be_lost # noqa: F401
 from .files import declared_separator, decoded, dialect, office_text, open_text, text_lines, text_rows
-from .grids import restore_grid
+from .grids import restore_grid # noqa: F401
 from .library import SpectralLibrary
-from .tables import Axis, CELLS, HEAD, as_number, find_layout, spectral_columns, wavenumber_of, workbook_rows
+from .origin import Origin, origin_in, origin_note
+from .tables import Axis, CELLS, HEAD, as_number, find_layout, spectral_columns, workbook_rows
+from .tables import wavenumber_of # noqa: F401
 
 # %% ../nbs/01_loading.ipynb #92579d7c
 # what lived here until 0.11
@@ -30,7 +34,7 @@ __getattr__ = moved(__name__, dict.fromkeys(('LIMESODA_MIR', 'OC_PER_KG', 'load_
 
 # %% ../nbs/01_loading.ipynb #d333c71d
 LIBRARY_FORMAT = 1   # of what `write_library` writes; up to 0.11 the same without its number
-_FORMAT_KEY = 'mirzai_library'
+_FORMAT_KEY = b'mirzai.format'
 _FORMAT_LINE = re.compile(r'# *mirzai library, format ([^\s,;]*)')
 
 def check_library_format(path, # the file, for the message
@@ -151,7 +155,7 @@ def _row_cells(row, header:list, path, number:int)->list: # as many as the heade
     return [*row, *[None]*(len(header)-len(row))]
 
 # %% ../nbs/01_loading.ipynb #2e100890
-def _in_memory(path:Path, header:list, rows, decimal:str, says:str='', units={})->LibraryFile:
+def _in_memory(path:Path, header:list, rows, decimal:str, says:str='', units:dict|None=None)->LibraryFile:
     "A table from rows of cells; rows and columns without values are left out"
     axis,waves = Axis(header), spectral_columns(header, path)
     number = lambda v: np.nan if (f := as_number(v, decimal)) is None else f
@@ -163,7 +167,7 @@ def _in_memory(path:Path, header:list, rows, decimal:str, says:str='', units={})
     if not X: raise MirzaiError(f'{path}: the table is empty: at least one row with values is needed')
     text = pd.DataFrame(plain, columns=axis.rest, dtype=str)
     text = text[[i for i in axis.rest if header[i].strip() or (text[i].str.strip()!='').any()]]
-    props = with_units(table_properties(header, typed(text, decimal), text, path), header, units)
+    props = with_units(table_properties(header, typed(text, decimal), text, path), header, units or {})
     blocks = lambda n: (np.stack(X[i:i+n]) for i in range(0, len(X), n))
     return LibraryFile(path, list(waves.values()), props, blocks, says)
 
@@ -213,7 +217,7 @@ def _parquet(path:Path)->pq.ParquetFile:
     "An open Parquet file: plain columns, each name once, no more rows than its size allows"
     f = pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True)
     n,schema = f.metadata.num_rows, f.schema_arrow
-    said = (schema.metadata or {}).get(_FORMAT_KEY.encode())
+    said = (schema.metadata or {}).get(_FORMAT_KEY)
     check_library_format(path, None if said is None else said.decode('ascii', 'replace'))
     if not n: raise MirzaiError(f'{path}: the table is empty: at least one row is needed')
     if n>path.stat().st_size: raise MirzaiError(f'{path}: damaged, announces {n} rows: copy the file again')
@@ -235,12 +239,13 @@ def _parquet_spectra(path:Path, names:list, rows:int):
 def _open_parquet(path:Path)->LibraryFile:
     f = _parquet(path)
     header = f.schema_arrow.names
-    waves,rest = spectral_columns(header, path),Axis(header).rest
+    waves,rest = spectral_columns(header, path), Axis(header).rest
     t = f.read([header[i] for i in rest])
     t.validate(full=True)                                              # text that is none would fail later
     plain = pd.DataFrame({i: t[header[i]].to_pandas() for i in rest}, index=range(f.metadata.num_rows))
-    return LibraryFile(path, list(waves.values()), table_properties(header, plain, plain, path),
-                       lambda rows: _parquet_spectra(path, [header[i] for i in waves], rows))
+    props = table_properties(header, plain, plain, path)
+    blocks = lambda rows: _parquet_spectra(path, [header[i] for i in waves], rows)
+    return LibraryFile(path, list(waves.values()), props, blocks, origin=origin_in(f.schema_arrow.metadata))
 
 # %% ../nbs/01_loading.ipynb #b3da9116
 def _workbook_layout(path, head)->tuple: # layout; rows of text, equally long; 1 if the first column is empty
@@ -397,8 +402,7 @@ def with_values(self:SpectralLibrary,
                )->SpectralLibrary: # the same spectra; rows without a value have it missing
     "Put measured values beside the spectra of the same ids"
     values,name = _values_of(table)
-    props = _joined(self.properties, values, self.name, name)
-    return SpectralLibrary(self.spectra, self.wavenumbers, props, self.name, self.dropped)
+    return self.like(properties=_joined(self.properties, values, self.name, name))
 
 # %% ../nbs/01_loading.ipynb #e23b8054
 def write_library(lib:SpectralLibrary,
@@ -408,17 +412,16 @@ def write_library(lib:SpectralLibrary,
     name = Path(path).name.lower()
     if not name.endswith(('.csv', '.csv.gz', '.parquet')):
         raise MirzaiError(f'{path}: end the name in .csv, .csv.gz or .parquet')
-    spectra = pd.DataFrame(lib.spectra, columns=[np.format_float_positional(w, trim='-')
-                                                 for w in lib.wavenumbers], index=lib.properties.index)
-    table = pd.concat([lib.properties, spectra], axis=1).rename_axis('id').reset_index()
+    table = lib.to_frame().reset_index()
     with atomic(path) as tmp:
-        if name.endswith('.parquet'): _write_parquet(table, list(lib.properties), tmp)
+        if name.endswith('.parquet'): _write_parquet(table, list(lib.properties), tmp, lib.origin)
         else: table.to_csv(tmp, index=False, compression='gzip' if name.endswith('.gz') else None)
 
 # %% ../nbs/01_loading.ipynb #d5f1ef94
-def _write_parquet(table:pd.DataFrame, properties:list, path):
+def _write_parquet(table:pd.DataFrame, properties:list, path, origin:Origin):
     "In row groups of the size read at a time, with checksums; a dictionary only where values repeat"
     t = pa.Table.from_pandas(table, preserve_index=False)
-    t = t.replace_schema_metadata({**(t.schema.metadata or {}), _FORMAT_KEY: str(LIBRARY_FORMAT)})
+    notes = t.schema.metadata|{_FORMAT_KEY: str(LIBRARY_FORMAT)}|origin_note(origin)
+    t = t.replace_schema_metadata(notes)
     pq.write_table(t, path, row_group_size=2048, use_dictionary=['id', *map(str, properties)],
                    write_statistics=False, write_page_checksum=True)

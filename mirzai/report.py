@@ -10,10 +10,11 @@ __all__ = ['TEST_WORDS', 'cautions', 'input_section', 'typical_error', 'score_se
 import numpy as np, pandas as pd
 from fastcore.xml import Div, H2, Li, P, Section, Ul
 from .library import SpectralLibrary, property_info
-from .page import embed, html_table, page, svg
+from .page import embed, html_table, page
+from .page import svg # noqa: F401
 from .results import Results, floored_predictions
-from .units import _sample_ids, method_words
-from .loading import load_sample
+from .origin import SAMPLE
+from .units import method_words
 from .attribution import REGIONS
 from .verdicts import TESTS
 
@@ -32,7 +33,7 @@ def cautions(lib:SpectralLibrary, # the selected library
            *['Samples of one soil profile may fall on both sides of a random split, which flatters the scores.']*(not grouped),
            'The models pull towards the middle: poor soils tend to be predicted too rich and rich soils '
            'too poor.']
-    if set(lib.ids)<=_sample_ids():
+    if lib.origin==SAMPLE:
         out.insert(0, 'The training samples come from one laboratory (USDA KSSL) and nearly all from one '
                       'country, the United States.')
         out.append("The settings of the network's recipe and the design of the Gaussian process were found "

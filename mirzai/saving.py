@@ -16,9 +16,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays, save as save_arrays
 from .core import MirzaiError
 from .library import SpectralLibrary, property_info
-from .units import _sample_ids
 from .files import MANIFEST, output_folder, read_note, write_note
-from .synthetic import is_synthetic
 from .transforms import SNV, to_grid
 from .metrics import scores
 from .parts import KINDS, check_settings, in_words, kind_of, pack, refuse, unpack, with_prefix, without_prefix
@@ -37,8 +35,8 @@ def counts(lib:SpectralLibrary, column:str # 'order', 'source' or 'country'
 # %% ../nbs/12e_saving.ipynb #0b8d17b4
 def countries(lib:SpectralLibrary)->dict: # {country: samples}; empty where nobody knows
     "Where the samples come from"
-    ours = set(lib.ids)<=_sample_ids()
-    return {'United States (nearly all)': len(lib)} if ours else counts(lib, 'country')
+    country = lib.origin.country
+    return {country: len(lib)} if country else counts(lib, 'country')
 
 # %% ../nbs/12e_saving.ipynb #ed8af0c6
 def history(lib:SpectralLibrary, target:str)->dict: # what a model should remember of its training library
@@ -48,7 +46,7 @@ def history(lib:SpectralLibrary, target:str)->dict: # what a model should rememb
     return dict(library=lib.name, n=len(lib), dropped=lib.dropped, sha256=sha, median=float(np.median(y)),
                 method=lib.method(target), below_limit=int((y<lib.limit(target)).sum()),
                 minimum=float(y.min()), maximum=float(y.max()), orders=counts(lib, 'order'),
-                sources=counts(lib, 'source'), countries=countries(lib), synthetic=is_synthetic(lib))
+                sources=counts(lib, 'source'), countries=countries(lib), synthetic=lib.origin.synthetic)
 
 # %% ../nbs/12e_saving.ipynb #15e56046
 TRACES = 4   # directions

@@ -10,11 +10,12 @@ __all__ = ['BANDS', 'COMPONENTS', 'SOLIDS', 'ORDERS', 'CEC', 'RAW_MEDIAN', 'LAW_
            'is_synthetic', 'ceiling']
 
 # %% ../nbs/02_synthetic.ipynb #5d211fcf
-import re, numpy as np, pandas as pd
+import numpy as np, pandas as pd
 from functools import cached_property
 from fastcore.basics import store_attr
 from .grids import KSSL_GRID
 from .library import MirzaiError, SpectralLibrary, Progress
+from .origin import MADE_UP
 
 # %% ../nbs/02_synthetic.ipynb #19a17a2e
 BANDS = dict( # component: (centre, width, height)
@@ -332,7 +333,7 @@ def synthetic_library(n:int=20_000, # samples, any number
     props = pd.concat([r[0] for r in rest])[:n]
     f,log_kex = (np.concatenate([r[k] for r in rest])[:n] for k in (1, 2))
     lib = SpectralLibrary(X, w, props.set_axis(pd.Index([f's{seed}-{i}' for i in range(n)], name='id')),
-                          f'synthetic {n}')
+                          f'synthetic {n}', origin=MADE_UP)
     lib.truth = Truth(pd.DataFrame(f, columns=SOLIDS, index=lib.properties.index), log_kex, w, law)
     return lib
 
@@ -350,12 +351,12 @@ def rescanned(lib:SpectralLibrary, # from `synthetic_library`, whole
     for k,p in pure.items(): s = lib.properties.source.to_numpy()==k; A[s] = mix[s]@p
     props = lib.properties.assign(kex=lib.y()+dose)
     A = disturb(A, lib.wavenumbers, rng)
-    return SpectralLibrary(A, lib.wavenumbers, props, f'{lib.name}, scanned again')
+    return lib.like(A, properties=props, name=f'{lib.name}, scanned again')
 
 # %% ../nbs/02_synthetic.ipynb #11bde065
 def is_synthetic(lib:SpectralLibrary)->bool:
     "Was this library, or a part of it, made by `synthetic_library`?"
-    return any(re.fullmatch(r's\d+-\d+', str(i)) for i in lib.ids)
+    return lib.origin.synthetic
 
 # %% ../nbs/02_synthetic.ipynb #1d2eced3
 def ceiling(lib:SpectralLibrary, # from `synthetic_library`, whole

@@ -11,9 +11,9 @@ from fastcore.basics import store_attr
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.validation import check_is_fitted
-from soilspectfm.preprocessing import SNV, SavitzkyGolay, Resample
+from soilspectfm.preprocessing import SNV, SavitzkyGolay, Resample # noqa: F401
 from .core import moved
-from .grids import EDGE, check_cover, to_grid # still importable from here
+from .grids import EDGE, check_cover, to_grid # noqa: F401
 from .library import MirzaiError, SpectralLibrary
 
 # %% ../nbs/03_transforms.ipynb #be412ff1
@@ -72,8 +72,7 @@ def prepared(lib:SpectralLibrary,
             )->SpectralLibrary: # its spectra are no longer absorbance: for models with `preprocess=None`
     "A library that went through the paper's preprocessing"
     keep = RemoveRegion(lib.wavenumbers).fit(lib.spectra[:1]).keep_ if name=='plsr' else slice(None)
-    return SpectralLibrary(by_parts(paper_pipeline(name, lib.wavenumbers), lib.spectra), lib.wavenumbers[keep],
-                           lib.properties, lib.name, lib.dropped)
+    return lib.like(by_parts(paper_pipeline(name, lib.wavenumbers), lib.spectra), lib.wavenumbers[keep])
 
 # %% ../nbs/03_transforms.ipynb #bc3712ed
 __getattr__ = moved(__name__, dict(SpectralRegressor='mirzai.regressor', FEW_VALUES='mirzai.regressor'))

@@ -11,8 +11,6 @@ __all__ = ['MG_K', 'MG_K2O', 'PROPERTY_UNITS', 'PLAUSIBLE', 'USUAL', 'KEX_METHOD
 import re
 import numpy as np, pandas as pd
 from fastcore.basics import patch
-from functools import lru_cache
-from soilspecdl.datasets import load_toy_kssl
 from .library import MirzaiError, SpectralLibrary, property_info, some
 
 # %% ../nbs/00c_units.ipynb #7268336b
@@ -137,10 +135,6 @@ def method_name(text # as a table has it
     return name if name in KEX_METHODS else str(text).strip() if name not in ('', 'unknown') else 'unknown'
 
 # %% ../nbs/00c_units.ipynb #45e0f261
-@lru_cache
-def _sample_ids()->frozenset: # the bundled sample is known wherever it went: KSSL's analyte 725 is by ammonium acetate
-    return frozenset(load_toy_kssl().sample_ids)
-
 @patch
 def method(self:SpectralLibrary,
            target:str='kex' # the property
@@ -148,7 +142,7 @@ def method(self:SpectralLibrary,
     "By which method the property was measured"
     column = f'{target}_method'
     if not len(self): return 'unknown'
-    if column not in self.properties: return 'acetate' if target=='kex' and set(self.ids)<=_sample_ids() else 'unknown'
+    if column not in self.properties: return target=='kex' and self.origin.method or 'unknown'
     n = self.properties[column].map(method_name).value_counts()
     return n.index[0] if len(n)==1 else ', '.join(f'{m} {k}' for m,k in n.items())
 
@@ -179,7 +173,7 @@ def stated(self:SpectralLibrary,
     if target not in self.properties: return self
     if method is not None and method not in KEX_METHODS:
         raise MirzaiError(f'method {method!r} of {target} is not known: use one of {", ".join(KEX_METHODS)}')
-    out = SpectralLibrary(self.spectra, self.wavenumbers, self.properties.copy(), self.name, self.dropped)
+    out = self.like(properties=self.properties.copy())
     if method is not None: out._agrees(target, method)
     if limit is not None: out._give(f'{target}_limit', float(limit))
     unit = out._own_unit(target, unit)

@@ -7,7 +7,7 @@ __all__ = ['QUICK', 'SCALES', 'LOCAL', 'NARROW', 'WIDE', 'paper_style', 'LOOK', 
            'runs_of', 'make_runs', 'styled', 'paper_axes', 'signed', 'plain_log', 'save_figure']
 
 # %% ../../nbs/paper/00_runs.ipynb #9b349e73
-import json, numpy as np, pandas as pd, matplotlib.pyplot as plt
+import numpy as np, pandas as pd, matplotlib.pyplot as plt
 from importlib.resources import files
 from pathlib import Path
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
@@ -20,8 +20,8 @@ from ..experiment import evaluate, made_by
 from ..results import Results
 from ..splits import labels
 from ..models import ENTRIES
-from ..store import record_made, unrecorded
-from ..synthetic import LAW, is_synthetic, synthetic_library
+from ..store import record_made
+from ..synthetic import LAW, synthetic_library
 from ..attribution import attribute
 
 # %% ../../nbs/paper/00_runs.ipynb #256fff1d
@@ -145,13 +145,12 @@ def _large(library, n):
     if library is None: return synthetic_library(n, 0).select('kex')
     if 'order' not in library.properties: return library
     order = np.char.lower(labels(library, 'order').astype(str))
-    return SpectralLibrary(library.spectra, library.wavenumbers, library.properties.assign(order=order),
-                           library.name, library.dropped)
+    return library.like(properties=library.properties.assign(order=order))
 
 def _about(scale, libs, library):
     "What a reader has to know about the runs"
     lib = libs.get('library', [])
-    made_up = library is None or is_synthetic(library)
+    made_up = library is None or library.origin.synthetic
     name = (f'SYNTHETIC library, {scale["n"]:,} made-up soils' if library is None else
             f'{"SYNTHETIC: "*made_up}{library.name}, {len(library)} soils')
     return dict(sample_n=len(libs['sample']), library=name, library_n=len(lib), synthetic=made_up, law=LAW*made_up,
