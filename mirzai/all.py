@@ -1,5 +1,5 @@
 "Everything public, for notebooks: `from mirzai.all import *`"
-from mirzai.core import MirzaiError, some, Progress
+from mirzai.core import MirzaiError, some, Progress, moved as _moved
 from mirzai.plots import *
 from mirzai.origin import Origin
 from mirzai.library import *
@@ -60,3 +60,5 @@ from mirzai.training import *
 from mirzai.running import *
 from mirzai.predicting import *
 from mirzai.validating import *
+
+__getattr__ = _moved(__name__, dict(SEEN='mirzai.regressor:STARTS'))
