@@ -37,8 +37,11 @@ from mirzai.sweep import *
 from mirzai.models import *
 from mirzai.results import *
 from mirzai.experiment import *
+from mirzai.pictures import *
 from mirzai.attribution import *
 from mirzai.bands import *
+from mirzai.claims import *
+from mirzai.control import *
 from mirzai.verdicts import *
 from mirzai.response import *
 from mirzai.uncertainty import Calibration, calibrate, said
@@ -59,4 +62,5 @@ from mirzai.running import *
 from mirzai.predicting import *
 from mirzai.validating import *
 
-__getattr__ = _moved(__name__, dict(SEEN='mirzai.regressor:STARTS'))
+__getattr__ = _moved(__name__, dict(SEEN='mirzai.regressor:STARTS', moved='mirzai.claims:movement',
+                                    seen_by='mirzai.claims:explained_spectra', SHARE='mirzai.claims:IMPORTANT_SHARE'))

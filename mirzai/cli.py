@@ -480,7 +480,8 @@ def _truth(a, p, lib, it, bands, drivers, second, beside):
     if beside is not None and beside.values.shape==it.values.shape:
         what[Path(a.beside).name] = beside.importance()
     for name,m in (('this model', p.model), (Path(a.beside or '').name, second and second.model)):
-        if hasattr(m, 'vip') and len(m.wavenumbers_)==len(it.wavenumbers): what[f'VIP of {name}'] = m.vip()
+        vip = None if m is None else m.vip()
+        if vip is not None and len(vip)==len(it.wavenumbers): what[f'VIP of {name}'] = vip
     t = pd.DataFrame({k: auroc(v, drivers, it.wavenumbers) for k,v in what.items()},
                      index=['AUROC', 'low', 'high'])
     print(f'AUROC of mean |attribution| against the drivers, by wavenumber:\n{t.T.round(3).to_string()}')
