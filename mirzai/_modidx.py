@@ -33,6 +33,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'mirzai.arguments': { 'mirzai.arguments.card_arguments': ('arguments.html#card_arguments', 'mirzai/arguments.py'),
                                   'mirzai.arguments.command_parser': ('arguments.html#command_parser', 'mirzai/arguments.py'),
                                   'mirzai.arguments.data_arguments': ('arguments.html#data_arguments', 'mirzai/arguments.py'),
+                                  'mirzai.arguments.day_of': ('arguments.html#day_of', 'mirzai/arguments.py'),
                                   'mirzai.arguments.doctor_arguments': ('arguments.html#doctor_arguments', 'mirzai/arguments.py'),
                                   'mirzai.arguments.evaluate_arguments': ('arguments.html#evaluate_arguments', 'mirzai/arguments.py'),
                                   'mirzai.arguments.explain_arguments': ('arguments.html#explain_arguments', 'mirzai/arguments.py'),
