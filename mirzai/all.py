@@ -57,3 +57,5 @@ from mirzai.replacing import *
 from mirzai.supplying import *
 from mirzai.training import *
 from mirzai.running import *
+from mirzai.predicting import *
+from mirzai.validating import *

@@ -21,7 +21,7 @@ from sklearn.linear_model import RidgeCV
 from .grids import EDGE, neighbours_of
 from .library import MirzaiError, Progress
 from .worlds import ASKED, BLOCK, HIGHEST, LOWEST, WORLD_GRID, soils
-from .gpr import air_gap, apart, rq, tune
+from .gpr import air_gap, rq, tune
 from .network import KexCNN, NetRegressor, Preprocess, SpectralNet, channelwise, fold, n_after
 from .fused import can_fuse, fused
 

@@ -9,7 +9,7 @@ __all__ = ['spectral_block', 'SpectralDL', 'spectral_dls', 'Standardise', 'displ
 import numpy as np, torch
 from fastai.basics import DataBlock, DataLoaders, IndexSplitter, RegressionBlock, TfmdDL, Transform
 from fastcore.basics import store_attr
-from soilspecdl.dataloader import SpectralBlock, TensorSpectrum, show_batch
+from soilspecdl.dataloader import SpectralBlock, TensorSpectrum
 from .core import moved
 from .library import SpectralLibrary, concat, property_info
 from .network import Preprocess

@@ -7,13 +7,12 @@ __all__ = ['NEEDED', 'file_block', 'opus_contents', 'omnic_contents', 'jcamp_con
            'covers_enough', 'table_facts', 'examine', 'in_lines', 'examine_all']
 
 # %% ../nbs/01j_doctor.ipynb #dc000004
-import warnings
-import numpy as np, pandas as pd
+import numpy as np
 from pathlib import Path
 from .core import MirzaiError, some
 from .files import damaged, file_bytes, reading
 from .folders import instrument_files, is_table
-from .instruments import TABLE_ENDINGS, file_format, read_spectra, what_it_is
+from .instruments import file_format, read_spectra, what_it_is
 from .jcamp import jcamp_parts
 from .loading import check_absorbance, open_library
 from .omnic import OMNIC_OTHERS, OMNIC_UNITS, omnic_parts

@@ -61,7 +61,8 @@ def _inside(folder:Path)->list:
     "The files under a folder, hidden ones left out; a KSSL folder counts as one"
     if _is_kssl(folder): return [folder]
     found = []
-    for root,dirs,names in os.walk(folder, onerror=lambda e: found.append(Path(e.filename))):
+    closed = lambda e: found.append(Path(e.filename)) # a folder that may not be read
+    for root,dirs,names in os.walk(folder, onerror=closed):
         if _is_kssl(Path(root)): dirs[:] = []; names = ['']
         dirs[:] = [d for d in dirs if not d.startswith('.')]
         found += [Path(root)/n for n in names]

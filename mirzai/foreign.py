@@ -103,6 +103,11 @@ def new_estimator(self:Foreign): # unfitted
     make = factory_of(self.make) if isinstance(self.make, str) else self.make
     return with_seed(estimator_from(make, self.called()), self.seed)
 
+@patch
+def origin(self:Foreign)->dict: # plain values
+    "What makes it, and a number for its class and settings"
+    return dict(factory=self.make if isinstance(self.make, str) else None, estimator=estimator_print(self.new_estimator()))
+
 # %% ../nbs/09fb_your_own.ipynb #13195ae3
 @patch
 def _tried(self:Foreign, f, *args): # what f gives

@@ -13,14 +13,18 @@ from collections import Counter
 from pathlib import Path
 from textwrap import shorten
 from .core import MirzaiError, moved
-from .files import MAX_BYTES, damaged, file_bytes, reading
+from .files import damaged, file_bytes, reading
+from .files import MAX_BYTES # noqa: F401
 from .grids import to_common_grid
 from .library import SpectralLibrary, concat
 from .loading import check_absorbance, open_library, table_kind, to_absorbance
-from .opus import opus_bytes, read_opus
-from .omnic import MAX_ENTRIES, omnic_parts, read_omnic
-from .jcamp import MAX_POINTS, MOST_TEXT, JcampBlock, jcamp_parts, read_jcamp, write_jcamp
-from .scans import MANY_SCANS, SPREAD_LIMIT, band_shape, bands_apart, scan_spread
+from .opus import read_opus
+from .opus import opus_bytes # noqa: F401
+from .omnic import omnic_parts, read_omnic
+from .omnic import MAX_ENTRIES # noqa: F401
+from .jcamp import MAX_POINTS, jcamp_parts, read_jcamp
+from .jcamp import MOST_TEXT, JcampBlock, write_jcamp # noqa: F401
+from .scans import MANY_SCANS, SPREAD_LIMIT, band_shape, bands_apart, scan_spread # noqa: F401
 
 # %% ../nbs/01g_instruments.ipynb #10d17031
 # what lived here until 0.11

@@ -11,9 +11,11 @@ import re
 from collections import Counter
 from fastcore.basics import patch
 from soilspecdata.types import Spectra
-from .core import MirzaiError, Progress, moved, some
+from .core import MirzaiError, moved, some
+from .core import Progress # noqa: F401
 from .origin import Origin, joined, origin_of
-from .plots import log_axes, panels, plot_style, spectrum_axes # still importable from here
+from .plots import spectrum_axes # still importable from here
+from .plots import log_axes, panels, plot_style # noqa: F401
 
 # %% ../nbs/00_library.ipynb #286c6d32
 __getattr__ = moved(__name__, dict(model_colors='mirzai.models'))

@@ -19,7 +19,8 @@ from itertools import chain, islice
 from pathlib import Path
 from soilspecdl.datasets import load_toy_kssl
 from .core import MirzaiError, some
-from .files import MANIFEST, atomic, check_output, output_folder, reading, would_be_lost
+from .files import atomic, reading
+from .files import MANIFEST, check_output, output_folder, would_be_lost # noqa: F401
 from .files import declared_separator, decoded, dialect, open_text, text_lines, text_rows
 from .grids import restore_grid
 from .library import SpectralLibrary
@@ -310,7 +311,7 @@ def _turned(path:Path, layout, rows:list, decimal:str)->LibraryFile:
     return _in_memory(path, ['id', *map(str, ids[1:])], columns, decimal, layout.unit)
 
 # %% ../nbs/01_loading.ipynb #2e100890
-def _in_memory(path:Path, header:list, rows, decimal:str, says:str='', units={})->LibraryFile:
+def _in_memory(path:Path, header:list, rows, decimal:str, says:str='', units:dict|None=None)->LibraryFile:
     "A table from rows of cells; rows and columns without values are left out"
     axis,waves = Axis(header), spectral_columns(header, path)
     X,plain,number = [],[],lambda v: np.nan if (f := as_number(v, decimal)) is None else f
@@ -324,7 +325,7 @@ def _in_memory(path:Path, header:list, rows, decimal:str, says:str='', units={})
     if not X: raise MirzaiError(f'{path}: the table is empty: at least one row with values is needed')
     text = pd.DataFrame(plain, columns=axis.rest, dtype=str)
     text = text[[i for i in axis.rest if header[i].strip() or (text[i].str.strip()!='').any()]]
-    props = _with_units(_properties(header, _typed(text, decimal), text, path), header, units)
+    props = _with_units(_properties(header, _typed(text, decimal), text, path), header, units or {})
     return LibraryFile(path, list(waves.values()), props, lambda n: (np.stack(X[i:i+n]) for i in range(0, len(X), n)), says)
 
 # %% ../nbs/01_loading.ipynb #b3da9116

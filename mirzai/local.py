@@ -12,7 +12,7 @@ __all__ = ['FACTOR', 'ROOM', 'BROKEN', 'SURE', 'SIZES', 'SAMPLE_SDS', 'LEAST_LOC
 # %% ../nbs/12c_local.ipynb #9f00b87f
 import numpy as np, pandas as pd
 from scipy.stats import beta, binom, norm, t as student
-from .library import MirzaiError, panels, some
+from .library import MirzaiError, some
 from .metrics import scores
 from .uncertainty import LIMITS, held
 from .units import method_words

@@ -6,7 +6,7 @@
 __all__ = ['METRICS', 'paired', 'r2', 'lccc', 'rmse', 'rpd', 'rpiq', 'mae', 'mape', 'bias', 'scores']
 
 # %% ../nbs/04_metrics.ipynb #a0bae6a2
-import numpy as np, pandas as pd
+import numpy as np
 from .library import MirzaiError
 
 # %% ../nbs/04_metrics.ipynb #5f31b65d

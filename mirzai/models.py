@@ -4,13 +4,15 @@
 
 # %% auto #0
 __all__ = ['ENTRIES', 'MODELS', 'TRANSFER_MODELS', 'PAPER_MODELS', 'ALL_MODELS', 'model_colors', 'ModelEntry', 'imported',
-           'paper_components', 'entries_of', 'make_model', 'register', 'default_models', 'fit_seconds']
+           'paper_components', 'foreign_entry', 'named_models', 'entries_of', 'make_model', 'register',
+           'default_models', 'fit_seconds']
 
 # %% ../nbs/09g_models.ipynb #72b00cb2
 from importlib import import_module
 from fastcore.basics import patch, store_attr
 from .core import MirzaiError
 from .library import SpectralLibrary
+from .parts import is_factory_name
 
 # %% ../nbs/09g_models.ipynb #fdffdf71
 class ModelEntry:
@@ -24,7 +26,8 @@ class ModelEntry:
         seeded:bool=True, # is anything in it random?
         default:str='', # compared by a run: 'always', with 'few' samples, with 'many'; '': when asked for
         needs_valid:bool=False, # chooses by validation samples, however few
-        explained:bool=True # by a run? the pictures of a Gaussian process take too long
+        explained:bool=True, # by a run? the pictures of a Gaussian process take too long
+        ours:bool=True # does it come with the library?
     ): store_attr()
 
     def __repr__(self): return f'{self.name}: {self.home}'
@@ -73,10 +76,29 @@ PAPER_MODELS = tuple(name for name,e in ENTRIES.items() if e.needs_valid)
 ALL_MODELS = tuple(ENTRIES)
 model_colors = {name: e.look['color'] for name,e in ENTRIES.items()}
 
+# %% ../nbs/09g_models.ipynb #fd749958
+def _seconds_foreign(n): return 1+.005*n   # nobody knows
+
+def foreign_entry(name:str, # what results call it
+                  make # an estimator, a function that gives one, or its name, package.module:function
+                 )->ModelEntry:
+    "What is known of somebody else's estimator"
+    if name in ENTRIES: raise MirzaiError(f'{name}: is a model of this library: give yours another name')
+    look,settings = dict(color='#777777', marker='x', linestyle='-'), dict(make=make, name=name)
+    return ModelEntry(name, 'mirzai.foreign:Foreign', look, _seconds_foreign, settings, explained=False, ours=False)
+
+def named_models(models # names; or a dictionary, name: estimator, factory or name
+                )->dict: # name: what `make_model` takes
+    "Models by the names that results will call them"
+    if not isinstance(models, dict): return {name: name for name in models}
+    return {k: m if isinstance(m, str) else foreign_entry(k, m) for k,m in models.items()}
+
 # %% ../nbs/09g_models.ipynb #14600f4b
-def entries_of(name:str # one of `ALL_MODELS`, or several joined by +
+def entries_of(name:str # one of `ALL_MODELS`, or several joined by +; package.module:function; or an entry
               )->list: # a `ModelEntry` each
     "What is known of a model, or of each that an ensemble is made of"
+    if isinstance(name, ModelEntry): return [name]
+    if is_factory_name(name): return [foreign_entry(name, name)]
     names = name.split('+')
     for n in names:
         if n not in ENTRIES: raise MirzaiError(f'model {n!r} is not known: use one of {", ".join(ENTRIES)}')
@@ -93,7 +115,7 @@ def make(self:ModelEntry,
     if self.seeded: settings = dict(seed=seed)|settings
     return imported(self.home)(target=target, **(settings|kwargs))
 
-def make_model(name:str, # one of `ALL_MODELS`; several joined by + are an ensemble
+def make_model(name:str, # one of `ALL_MODELS`; several joined by + are an ensemble; package.module:function
                target:str='kex', # property predicted
                seed:int=0, # of everything random in it
                n:int=None, # training samples; needed by plsr-paper alone

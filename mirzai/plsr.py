@@ -8,7 +8,6 @@ __all__ = ['ROUNDING', 'STILL', 'PREPROCESSED', 'pls_path', 'Gram', 'varies', 's
 
 # %% ../nbs/05_plsr.ipynb #0b79611a
 import numpy as np
-import matplotlib.pyplot as plt
 from copy import copy
 from functools import lru_cache
 from weakref import WeakKeyDictionary
@@ -17,7 +16,7 @@ from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted
-from .library import MirzaiError, SpectralLibrary, property_info, spectrum_axes, panels
+from .library import MirzaiError, property_info, panels
 from .transforms import paper_pipeline, SavitzkyGolay
 from .regressor import SpectralRegressor
 from .parts import common_words, expect_number, expect_one_of, take_common

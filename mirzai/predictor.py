@@ -21,12 +21,14 @@ from .saving import SavedModel, traces
 from .card import identity, model_card, rows_table
 
 # %% ../nbs/13_predictor.ipynb #feebcbf4
-from .parts import (MOST_MEMBERS, MOST_NETS, WIDEST, check_settings, expect_number, expect_one_of, expect_text,
-                          expect_window, in_words, pack, refuse, unpack)
-from .checks import (FARTHEST, FEWEST_ERRORS, MOST_ERRORS, MOST_POINTS, check_calibration, check_counted, check_domain,
-                           check_finite, check_groups, check_history, check_identity, check_wavenumbers)
-from .saving import (N_BASELINES, SCHEMA, TRACES, VALIDATION, check_folder, counts, countries, fingerprint, history,
-                           made_of, own_score, save_model)
+from .parts import MOST_MEMBERS, MOST_NETS, WIDEST, check_settings, expect_number # noqa: F401
+from .parts import expect_one_of, expect_text, expect_window, in_words, pack, refuse # noqa: F401
+from .parts import unpack # noqa: F401
+from .checks import FARTHEST, FEWEST_ERRORS, MOST_ERRORS, MOST_POINTS, check_calibration # noqa: F401
+from .checks import check_counted, check_domain, check_finite, check_groups # noqa: F401
+from .checks import check_history, check_identity, check_wavenumbers # noqa: F401
+from .saving import N_BASELINES, SCHEMA, TRACES, VALIDATION, check_folder, counts # noqa: F401
+from .saving import countries, fingerprint, history, made_of, own_score, save_model # noqa: F401
 
 # %% ../nbs/13_predictor.ipynb #746de180
 __getattr__ = moved(__name__, dict(check_plsr='mirzai.plsr', check_gpr='mirzai.gpr', check_cnn='mirzai.network',

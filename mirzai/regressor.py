@@ -11,7 +11,6 @@ from fastcore.basics import patch, store_attr
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 from .library import MirzaiError, SpectralLibrary, property_info, some
-from .units import check_values # with it libraries learn check_unit
 from .tables import wavenumber_of
 from .grids import to_grid
 from .transforms import by_parts

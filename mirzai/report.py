@@ -10,11 +10,11 @@ __all__ = ['TEST_WORDS', 'cautions', 'input_section', 'typical_error', 'score_se
 import numpy as np, pandas as pd
 from fastcore.xml import Div, H2, Li, P, Section, Ul
 from .library import SpectralLibrary, property_info
-from .page import embed, html_table, page, svg
+from .page import embed, html_table, page
+from .page import svg # noqa: F401
 from .results import Results, floored_predictions
 from .origin import SAMPLE
 from .units import method_words
-from .loading import load_sample
 from .attribution import REGIONS
 from .verdicts import TESTS
 

@@ -159,7 +159,7 @@ def pooled_scores(scores:pd.DataFrame, # of single folds: their training sizes
 # %% ../nbs/09i_results.ipynb #e00194e1
 def sorted_rows(t:pd.DataFrame)->pd.DataFrame:
     "Rows by model (in the order of `ALL_MODELS`), seed, size, scope, fold"
-    rank = {m: i for i,m in enumerate(ALL_MODELS)}
+    rank = {m: i for i,m in enumerate(dict.fromkeys([*ALL_MODELS, *t.get('model', [])]))}
     by = [k for k in (*BY[:4], 'fold') if k in t]
     key = lambda column: column.map(rank) if column.name=='model' else column
     return t.sort_values(by, kind='stable', ignore_index=True, key=key)
@@ -199,11 +199,11 @@ def read_results(path # a folder written by `evaluate`
 def plot_scores(self:Results, metric:str='r2', ax=None):
     "One dot a split, one line a split joining the models: the spread, and who wins on the same split"
     s = self.largest(self.select()).pivot(index='seed', columns='model', values=metric)
-    s = s[[m for m in ALL_MODELS if m in s]]
+    s = s[[m for m in dict.fromkeys([*ALL_MODELS, *s]) if m in s]]
     if ax is None: ax = panels(figsize=(3.5 if s.shape[1]<4 else 1.4*s.shape[1], 2.8))
     ax.plot(range(s.shape[1]), s.T.to_numpy(), color='.8', lw=.8, zorder=0)
     for i,m in enumerate(s):
-        ax.scatter([i]*len(s), s[m], s=14, color=model_colors[m])
+        ax.scatter([i]*len(s), s[m], s=14, color=model_colors.get(m, f'C{i+3}'))
         ax.plot([i-.2, i+.2], [s[m].mean()]*2, color='k', lw=1.5)
     ax.set_xticks(range(s.shape[1]), [m.upper() for m in s])
     ax.set(ylabel=f'{metric} on the test set', xlim=(-.5, s.shape[1]-.5))
@@ -261,7 +261,7 @@ def plot_observed(self:Results, model:str, split:str='test', ax=None):
     part = floored_predictions(self.largest(self.predictions.query('split==@split and scope==@scope')))
     info,t = property_info(self.target), part.query('model==@model')
     if ax is None: ax = panels(figsize=(3.2, 3.2))
-    ax.scatter(t.observed, t.predicted, s=8, alpha=.35, color=model_colors[model], lw=0)
+    ax.scatter(t.observed, t.predicted, s=8, alpha=.35, color=model_colors.get(model, '#777777'), lw=0)
     values = part[['observed', 'predicted']].to_numpy()       # of all models: the same range for each
     ends = [values.min(), values.max()]
     ax.plot(ends, ends, 'k', lw=.8)

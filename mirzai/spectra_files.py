@@ -173,7 +173,7 @@ def spectra_of(self:SpectraFiles, f:Path)->dict: # the file, or file/id for each
     found = None if f in self.refused else self.attempt(f, read_spectra, f, self.unit)
     good = {}
     for part,lib in zip(self.inside.get(f, [f]), (found or {}).values()):
-        def give(): # or raise what was wrong with it
+        def give(lib=lib): # or raise what was wrong with it
             if isinstance(lib, MirzaiError): raise lib
             return lib
         if (there := self.attempt(part, give)) is not None: good[part] = there

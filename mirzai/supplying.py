@@ -7,7 +7,6 @@ __all__ = ['write_sample', 'without_ending', 'write_synthetic', 'write_ossl']
 
 # %% ../nbs/14e_supplying.ipynb #c9af61ae
 import re
-from pathlib import Path
 from .files import atomic
 from .loading import load_sample, write_library
 from .replacing import may_replace_library, may_stand_beside

@@ -57,12 +57,12 @@ def _quiet_between():
     finally: signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
 # %% ../nbs/09b_sweep.ipynb #f55a9187
-def _attempt(source, work, i, task, given={}): # (i, tables), or (i, what went wrong)
+def _attempt(source, work, i, task, given=None): # (i, tables), or (i, what went wrong)
     ours = isinstance(source, Shared)     # in a worker of this machine
     if ours and os.name=='posix': _leave_with(source.owner)
     try:
         with _one_at_a_time, threadpool_limits(1), _quiet_between() if ours else nullcontext():
-            return i, work(source() if ours else source, task, **given)
+            return i, work(source() if ours else source, task, **(given or {}))
     except Exception as e:
         return i, f'{type(e).__name__}: {e}\n{traceback.format_exc()}'
 

@@ -11,9 +11,9 @@ from fastcore.basics import store_attr
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.validation import check_is_fitted
-from soilspectfm.preprocessing import SNV, SavitzkyGolay, Resample
+from soilspectfm.preprocessing import SNV, SavitzkyGolay, Resample # noqa: F401
 from .core import moved
-from .grids import EDGE, check_cover, to_grid # still importable from here
+from .grids import EDGE, check_cover, to_grid # noqa: F401
 from .library import MirzaiError, SpectralLibrary
 
 # %% ../nbs/03_transforms.ipynb #be412ff1

@@ -160,7 +160,7 @@ def agreement(a:Attribution, # of the model in question
     rows,w = [],a.wavenumbers
     for b in bands.itertuples():
         i,j = _span(w, b)
-        part = lambda o: o.values[:, i:j].sum(1)
+        part = lambda o, i=i, j=j: o.values[:, i:j].sum(1)
         start = elsewhere(w, every, j-i)
         rank = [np.mean(_importances(o, start, j-i)<np.abs(part(o)).mean()) for o in others]
         rows.append((min(_same_sign(part(a), part(o)) for o in others), min(rank)))

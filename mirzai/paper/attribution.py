@@ -8,7 +8,7 @@ __all__ = ['by_order', 'figure7', 'correlations', 'figure8', 'table4']
 # %% ../../nbs/paper/07_attribution.ipynb #31e6e4e0
 import numpy as np, pandas as pd
 from ..attribution import alike_pairs, correlation_matrix, group_panels
-from .runs import PaperRuns, paper_axes, published, signed, styled
+from .runs import PaperRuns, paper_axes, signed, styled
 
 # %% ../../nbs/paper/07_attribution.ipynb #7e38ddf5
 def by_order(runs:PaperRuns,

@@ -11,7 +11,6 @@ __all__ = ['KEY', 'MANY', 'FULL_SIZE', 'NEEDS', 'judge_table2', 'judge_left_end'
 import numpy as np, pandas as pd
 from functools import partial
 from types import SimpleNamespace
-from pathlib import Path
 from fastcore.xml import H2, P, Section
 from ..library import Progress
 from ..loading import atomic, load_sample

@@ -9,7 +9,7 @@ __all__ = ['table3', 'by_scope', 'spread_by_n', 'figure4']
 import numpy as np, pandas as pd
 from matplotlib.colors import LogNorm
 from ..library import log_axes
-from .runs import WIDE, PaperRuns, paper_axes, published, signed, styled
+from .runs import WIDE, PaperRuns, paper_axes, signed, styled
 
 # %% ../../nbs/paper/04_by_order.ipynb #e11f6dba
 def table3(runs:PaperRuns,

@@ -75,8 +75,8 @@ def table2_check(lib:SpectralLibrary, # real soils, unselected
     rows,out = both_scales(lib),[]
     zeros = (rows['kex']<=0).mean()
     for row,y in rows.items():
-        boot = resample(lambda rng: rng.choice(y, len(y)), draws, seed).quantile([.025, .975])
-        like = resample(lambda rng: paper_like(len(y), row, zeros, rng), draws, seed)
+        boot = resample(lambda rng, y=y: rng.choice(y, len(y)), draws, seed).quantile([.025, .975])
+        like = resample(lambda rng, n=len(y), row=row: paper_like(n, row, zeros, rng), draws, seed)
         p = published('Table 2').query('row==@row').set_index('metric').value
         t = pd.DataFrame(dict(published=p, ours=moments(y), low=boot.iloc[0], high=boot.iloc[1]))
         t = t.loc[list(p.index)]

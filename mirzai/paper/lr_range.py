@@ -8,7 +8,7 @@ __all__ = ['BOUNDS', 'paper_learner', 'BatchLosses', 'range_test', 'lr_range', '
 # %% ../../nbs/paper/02_lr_range.ipynb #c96d5a97
 import numpy as np, pandas as pd, tempfile, torch
 from pathlib import Path
-from fastai.basics import Callback, DataLoaders, Learner
+from fastai.basics import Callback, Learner
 from ..library import SpectralLibrary
 from ..datablock import Standardise, spectral_dls
 from ..experiment import random_split

@@ -228,7 +228,7 @@ def _claims_by_order(seen, draws=2000)->pd.DataFrame:
     order,rng = a.properties.order.to_numpy(), np.random.default_rng(0)
     for c in CLAIMS[CLAIMS.orders!=''].itertuples():
         part,named = np.abs(a.band(c.low, c.high)), np.isin(order, c.orders.split())
-        gap = lambda m: part[m].mean()-part[~m].mean()
+        gap = lambda m, part=part: part[m].mean()-part[~m].mean()
         null = np.array([gap(rng.permutation(named)) for _ in range(draws)])
         rows.append(dict(band=f'{c.high}-{c.low}', orders=c.orders, there=part[named].mean(),
                          elsewhere=part[~named].mean(), p=(1+(null>=gap(named)).sum())/(1+draws)))

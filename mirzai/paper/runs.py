@@ -7,7 +7,7 @@ __all__ = ['QUICK', 'SCALES', 'LOCAL', 'NARROW', 'WIDE', 'paper_style', 'LOOK', 
            'runs_of', 'make_runs', 'styled', 'paper_axes', 'signed', 'plain_log', 'save_figure']
 
 # %% ../../nbs/paper/00_runs.ipynb #9b349e73
-import json, numpy as np, pandas as pd, matplotlib.pyplot as plt
+import numpy as np, pandas as pd, matplotlib.pyplot as plt
 from importlib.resources import files
 from pathlib import Path
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
@@ -20,7 +20,7 @@ from ..experiment import evaluate, made_by
 from ..results import Results
 from ..splits import labels
 from ..models import ENTRIES
-from ..store import record_made, unrecorded
+from ..store import record_made
 from ..synthetic import LAW, synthetic_library
 from ..attribution import attribute
 

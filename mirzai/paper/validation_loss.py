@@ -6,7 +6,7 @@
 __all__ = ['losses', 'best_epochs', 'figure5']
 
 # %% ../../nbs/paper/05_validation_loss.ipynb #9d327c11
-import numpy as np, pandas as pd
+import pandas as pd
 from .runs import PaperRuns, paper_axes, plain_log, signed, styled
 
 # %% ../../nbs/paper/05_validation_loss.ipynb #6ac4e8d7
