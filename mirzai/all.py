@@ -59,3 +59,6 @@ from mirzai.training import *
 from mirzai.running import *
 from mirzai.predicting import *
 from mirzai.validating import *
+
+from mirzai.core import moved as _moved
+__getattr__ = _moved(__name__, dict(displace='mirzai.datablock:displaced_batch'))
