@@ -1,5 +1,5 @@
 "Everything public, for notebooks: `from mirzai.all import *`"
-from mirzai.core import MirzaiError, some, Progress
+from mirzai.core import MirzaiError, some, Progress, moved as _moved
 from mirzai.plots import *
 from mirzai.origin import Origin
 from mirzai.library import *
@@ -8,7 +8,9 @@ from mirzai.units import *
 from mirzai.page import *
 from mirzai.tables import spectral_columns, wavenumber_of, workbook_table
 from mirzai.files import MANIFEST, atomic, check_output, output_folder, reading, would_be_lost
+from mirzai.columns import SHORT_NAMES, UNITS, LibraryFile, check_absorbance, library_from_table, to_absorbance
 from mirzai.loading import *
+from mirzai.datasets import *
 import mirzai.frames # with it libraries learn from_frame
 from mirzai.ossl import *
 from mirzai.scans import *
@@ -60,5 +62,4 @@ from mirzai.running import *
 from mirzai.predicting import *
 from mirzai.validating import *
 
-from mirzai.core import moved as _moved
-__getattr__ = _moved(__name__, dict(displace='mirzai.datablock:displaced_batch'))
+__getattr__ = _moved(__name__, dict(SEEN='mirzai.regressor:STARTS', displace='mirzai.datablock:displaced_batch'))

@@ -49,11 +49,13 @@ def words_of(text:str)->list:
     "Comma-separated words, each once"
     return list(dict.fromkeys(t.strip() for t in text.split(',')))
 
-def one_of(*known): # names there are
+def one_of(*known, # names there are
+           factories:bool=False # is package.module:function a name, too?
+          ):
     "A reader of comma-separated names, all of them known"
     def read(text):
         for name in text.split(','):
-            if name not in known:
+            if name not in known and not (factories and ':' in name):
                 question = did_you_mean(name, known)
                 raise argparse.ArgumentTypeError(f'{name!r} is not known: use {", ".join(known)}{question}')
         return list(dict.fromkeys(text.split(',')))
@@ -64,8 +66,9 @@ KNOWN = ('plsr', 'gpr', 'cnn', 'gpr-transfer', 'cnn-transfer')
 BY_SIZE = 'plsr,gpr and, below 5,000 samples, those with the pretrained backbone, from there cnn'
 
 def model_name(text:str)->str:
-    "A model's name, or several joined by +"
-    return '+'.join(name for part in text.split('+') for name in one_of(*KNOWN)(part))
+    "A model's name, several joined by +, or package.module:function"
+    read = one_of(*KNOWN, factories='+' not in text)
+    return '+'.join(name for part in text.split('+') for name in read(part))
 
 # %% ../nbs/14k_arguments.ipynb #72c4daed
 METHOD_NAMES = ('acetate', 'mehlich3', 'bacl2', 'cohex', 'cal', 'other')   # the keys of units.KEX_METHODS, which loads pandas
@@ -138,12 +141,15 @@ def models_argument(c, *more, # names beyond `KNOWN`
                     default:str|None='plsr,gpr,cnn'): # None: by the number of samples
     "Which models are compared, and in how many processes"
     names = (*KNOWN, *more)
-    c.add_argument('--models', type=one_of(*names), default=default and default.split(','),
-                   help=f'comma-separated, of {", ".join(names)} (default: {default or BY_SIZE})')
+    c.add_argument('--models', type=one_of(*names, factories=True), default=default and default.split(','),
+                   help=f'comma-separated, of {", ".join(names)}, or package.module:function for an estimator of your own '
+                        f'(default: {default or BY_SIZE})')
     jobs_argument(c)
 
 # %% ../nbs/14k_arguments.ipynb #693f4a04
-def model_folder(c): c.add_argument('model', help='folder written by mirzai train or run')
+def model_folder(c):
+    c.add_argument('model', help='folder written by mirzai train or run')
+    c.add_argument('--model', dest='factory', metavar='MODULE:FUNCTION', help='for a model of your own: the function that makes it')
 
 def seed_argument(c): c.add_argument('--seed', type=whole_from_zero, default=0, help='of everything random (default: 0)')
 
@@ -178,7 +184,7 @@ def train_arguments(c):
     values_argument(c)
     range_arguments(c)
     c.add_argument('--model', type=model_name, default='gpr',
-                   help=f'one of {", ".join(KNOWN)}; joined by +: their mean (default: gpr)')
+                   help=f'one of {", ".join(KNOWN)}; joined by +: their mean; package.module:function: your own (default: gpr)')
     c.add_argument('--folds', type=whole_from_zero, default=10,
                    help='trainings that find out how far off the model is; 0: none (default: 10)')
     c.add_argument('--errors-by', help='property whose groups have errors of their own (default: order, if known)')

@@ -255,6 +255,12 @@ def refits(self:SpectralRegressor,
 def _anew(self:SpectralRegressor, lib, seed): # an unfitted model of a target that is on the model's scale
     return clone(self).set_params(log10=False, wavenumbers=lib.wavenumbers)
 
+# %% ../nbs/03b_regressor.ipynb #eb337b22
+@patch
+def each_member(self:SpectralRegressor, change): # a function of a fitted model that gives another
+    "The same model with changed members; most have none"
+    return self
+
 # %% ../nbs/03b_regressor.ipynb #e544e465
 @patch
 def pack(self:SpectralRegressor)->tuple[dict, dict]: # plain values for a JSON file; NumPy arrays

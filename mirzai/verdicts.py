@@ -6,23 +6,21 @@
 __all__ = ['SHARE', 'LEVEL', 'CONTROL_SOILS', 'CONTROL_LEAST', 'CONTROL_PROFILES', 'CONTROL', 'TESTS', 'MARK', 'important_bands',
            'claimed', 'elsewhere', 'replaced', 'moved', 'deletion', 'agreement', 'randomised', 'concentration',
            'vanishes', 'is_driver', 'driver_rank', 'drivers_found', 'auroc', 'seen_by', 'dealt_anew', 'two_halves',
-           'Refits', 'refits_cheaply', 'refits', 'movements', 'in_halves', 'steadiness', 'control', 'verdicts',
-           'faithfulness', 'in_doubt']
+           'refits_cheaply', 'refits', 'movements', 'in_halves', 'steadiness', 'control', 'verdicts', 'faithfulness',
+           'in_doubt']
 
 # %% ../nbs/11c_verdicts.ipynb #6761de7d
-import copy, numpy as np, pandas as pd
+import numpy as np, pandas as pd
 from functools import partial
-from scipy.linalg import cho_factor, cho_solve
-from fastcore.basics import patch, store_attr
+from fastcore.basics import patch
 from scipy.ndimage import binary_closing
 from scipy.stats import rankdata
 from .library import MirzaiError, SpectralLibrary, Progress
 from .transforms import SNV, to_grid
-from .plsr import PLSR, derivative_matrix
-from .gpr import GPR, LAB_ERROR, apart, known_noise
-from .ensemble import Ensemble
+from .regressor import Refits
+from .models import trainable
 from .splits import group_codes
-from .attribution import FEATURE, Attribution, _compared, attribute, differentiable, expected_gradients
+from .attribution import FEATURE, Attribution, attribute, differentiable, expected_gradients
 from .bands import assignment, name_bands
 
 # %% ../nbs/11c_verdicts.ipynb #b8d467bf
@@ -170,19 +168,8 @@ def agreement(a:Attribution, # of the model in question
 def randomised(model, # fitted
                seed:int=0 # of the draw
               ): # the same kind of model with random weights
-    "A copy that knows nothing"
-    rng,m = np.random.default_rng(seed), copy.copy(model)
-    if isinstance(m, PLSR): m.coef_ = rng.permutation(m.coef_)
-    elif isinstance(m, GPR): m._remember(m.views_); m._weigh(rng.permutation(m.target_))
-    elif isinstance(m, Ensemble): m.models_ = [randomised(x, seed) for x in m.models_]
-    else:
-        import torch
-        m.net_ = copy.deepcopy(m.net_)
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            for l in m.net_.nets.modules():
-                if hasattr(l, 'reset_parameters'): l.reset_parameters()
-    return m
+    "A copy that has learnt nothing"
+    return model.randomised(seed)
 
 # %% ../nbs/11c_verdicts.ipynb #15ebcae6
 def concentration(a:Attribution, bands:pd.DataFrame # columns low, high (cm⁻¹)
@@ -288,100 +275,11 @@ def two_halves(profiles, # (n,) numbers from 0
     first = np.isin(profiles, name[np.cumsum(size)-size/2<=len(profiles)/2])
     return np.flatnonzero(first), np.flatnonzero(~first)
 
-# %% ../nbs/11c_verdicts.ipynb #22015f73
-class Refits:
-    "Several models of one kind: `see` gives what they all look at, `tell` the predictions, a column a model"
-    def __init__(self, see, tell): store_attr()
-    def __call__(self, z): return self.tell(self.see(z))
-
-# %% ../nbs/11c_verdicts.ipynb #5305b578
-def _coefficients(model:PLSR, Z, t)->np.ndarray: # (q,) of preprocessed spectra (n, q)
-    return model._path(Z, t, int(model.n_components_))[0][:, -1]
-
-def _refit_plsr(model:PLSR, lib, T):
-    import torch
-    Z = model._pre(lib.spectra).astype(np.float64)
-    B = np.stack([_coefficients(model, Z, t) for t in T.T], 1)
-    if model.preprocess=='plsr':    # back through derivative and region removal, as `spectrum_coef` does
-        p = len(model.wavenumbers_)
-        full = np.zeros((p, B.shape[1]))
-        full[model.pipeline_[-1].keep_] = B
-        B = derivative_matrix(p)@full
-    B = torch.from_numpy(B)
-    return Refits(lambda z: z.double().flatten(1), lambda x: x@B)
-
-# %% ../nbs/11c_verdicts.ipynb #07b111c1
-def _weights(K, T, theta, noise)->np.ndarray: # (n, k) of the kernel's columns, one target after the other
-    out = []
-    for t in T.T:
-        known = noise(t)/(t.var() or 1.)
-        Kt = K.copy()
-        Kt.flat[::len(t)+1] += np.exp(theta[-1])+known+1e-8
-        out.append(cho_solve(cho_factor(Kt, lower=True), t-t.mean()))
-    return np.stack(out, 1)
-
-def _refit_gpr(model:GPR, lib, T):
-    import torch
-    from mirzai.backbone import alike
-    m,double = copy.copy(model), lambda a: torch.from_numpy(np.asarray(a, dtype=np.float64))
-    m.views_ = m._standardised(lib.spectra, m.window_)
-    noise = lambda t: model._known(t)*model.sd_**2
-    A = double(_weights(m._kernel(apart(m.views_)), T, m.theta_, noise))
-    known = [tuple(map(double, k)) for k in zip(m.views_, m.center_, m.spread_)]
-    theta = double(m.theta_[:-1])
-    return Refits(_compared(model), lambda V: alike(V, known, theta)@A)
-
-# %% ../nbs/11c_verdicts.ipynb #e32e7c48
-def _refit_kernel(model, lib, T):
-    "The last layer of a pretrained network, solved for other soils"
-    import torch
-    from mirzai.backbone import FLAT, STAGES, alike
-    net = model.net_.folded().float()
-    pre,stages = net.pre, lambda z: [v.double() for v in net.nets[0].stages(z, STAGES)]
-    with torch.no_grad():
-        parts = [stages(pre(x)) for x in torch.from_numpy(lib.spectra)[:, None].split(256)]
-        V = [torch.cat(v) for v in zip(*parts)]
-        sd = [torch.where((s := v.std(0, correction=0))<FLAT, 1., s) for v in V]
-        known = [((v-v.mean(0))/s, v.mean(0), s) for v,s in zip(V, sd)]
-        theta = net.nets[0].theta.double()
-        K = alike(V, known, theta[:-1]).numpy()
-    error = LAB_ERROR.get(model.target, 0.) if model.scale_ else 0.
-    A = torch.from_numpy(_weights(K, T, theta.numpy(), lambda t: known_noise(t, error)))
-    return Refits(lambda z: stages(pre.after_snv(z.float())), lambda V: alike(V, known, theta[:-1])@A)
-
-# %% ../nbs/11c_verdicts.ipynb #1a20591a
-def _refit_net(model, lib, T):
-    "Networks trained from nothing, a training a target"
-    import torch
-    from mirzai.learner import CNNRegressor
-    nets = []
-    for k,t in enumerate(T.T):
-        m = CNNRegressor(seed=k, target=model.target, log10=False, wavenumbers=lib.wavenumbers)
-        m._recipe = lambda n: dict(model.recipe_)
-        nets.append(differentiable(m.fit(lib.spectra, t)))
-    return Refits(lambda z: z, lambda z: torch.cat([f(z).double() for f in nets], 1))
-
-def _refit_all(model:Ensemble, lib, T):
-    members = [refits(m, lib, T) for m in model.models_]
-    see = lambda z: [f.see(z) for f in members]
-    return Refits(see, lambda seen: sum(f.tell(s) for f,s in zip(members, seen))/len(members))
-
 # %% ../nbs/11c_verdicts.ipynb #9c833c68
-def _with_recipe(model, n): # training samples; a network from a folder does not know how it was trained
-    if not hasattr(model, 'net_') or hasattr(model, 'recipe_'): return model
-    from mirzai.learner import RECIPES, recipe_for
-    m = copy.copy(model)
-    fine = hasattr(m.net_.pre, 'have')
-    m.recipe_ = RECIPES['fine-tune'] if fine else recipe_for(n, nets=len(m.net_.nets))
-    return m
-
-def _has_kernel(model): return hasattr(model, 'net_') and hasattr(model.net_.nets[0], 'kernel')
-
 def refits_cheaply(model # fitted
                   )->bool:
     "Is another training a matter of a second? Not that of a network from nothing"
-    if isinstance(model, Ensemble): return all(map(refits_cheaply, model.models_))
-    return isinstance(model, (PLSR, GPR)) or _has_kernel(model)
+    return not model.slow
 
 def refits(model, # fitted
            lib:SpectralLibrary, # (n) soils on the model's grid
@@ -389,13 +287,7 @@ def refits(model, # fitted
            through:str='snv' # as in `attribute`
           )->Refits: # (m, 1, p) tensors to (m, k), each up to a constant
     "Models with the same hyperparameters, learnt from other soils and from several targets"
-    ways = {Ensemble: _refit_all, PLSR: _refit_plsr, GPR: _refit_gpr}
-    known = [way for kind,way in ways.items() if isinstance(model, kind)]
-    way = known[0] if known else _refit_kernel if _has_kernel(model) else _refit_net
-    f = way(model, lib, T)
-    if through=='snv': return f
-    snv = lambda x: (x-x.mean(-1, keepdim=True))/(x.std(-1, keepdim=True, correction=0)+1e-10)
-    return Refits(lambda x: f.see(snv(x)), f.tell)
+    return model.refits(lib, T, through)
 
 # %% ../nbs/11c_verdicts.ipynb #e290199b
 def movements(models:list, # `Refits` that see alike
@@ -435,7 +327,7 @@ def steadiness(pairs:list, # from `in_halves`
 # %% ../nbs/11c_verdicts.ipynb #728ea3df
 def _pictured(model, f, z, b, k, w)->Attribution: # of the k-th of several refits
     import torch
-    if isinstance(model, PLSR):
+    if model.exact_from:
         x = torch.zeros(1, 1, len(w), dtype=torch.float64, requires_grad=True)
         slope, = torch.autograd.grad(f(x)[0, k], x)
         values = (z-b.mean(0))*slope.numpy().ravel()
@@ -514,7 +406,7 @@ def control(model, # fitted
     "Are bands steadier between halves of the soils than those of models that learnt nothing?"
     soils,cheap,w = _soils_of_control(model, training, seed), refits_cheaply(model), model.wavenumbers_
     if soils is None or not len(bands): return pd.DataFrame(np.nan, range(len(bands)), CONTROL)
-    model = _with_recipe(model, len(soils))
+    model = trainable(model, len(soils))
     T = _dealt(model, soils, permutations or (19 if cheap else 3), seed)
     pairs = in_halves(model, soils, T, halvings or (5 if cheap else 1), _profiles(soils), through, seed)
     z,b = seen_by(model, library, soils, through, seed)
@@ -559,7 +451,7 @@ def verdicts(model, # fitted; a list of models: the first is in question, the ot
     rows = np.random.default_rng(seed).permutation(len(library))[:n_test]
     every,few,w = important_bands(a), library[rows], a.wavenumbers
     out = every[:most].copy() if bands is None else claimed(a, bands)
-    explain = partial(attribute, library=few, baselines=baselines, n_baselines=100 if isinstance(models[0], PLSR) else 25,
+    explain = partial(attribute, library=few, baselines=baselines, n_baselines=100 if models[0].exact_from else 25,
                       seed=seed, through=through, quiet=True, steps=1)
     f,(z,b) = differentiable(models[0], through), seen_by(models[0], few, baselines, through, seed)
     t = deletion(f, z, b.mean(0), w, out, every, quiet=quiet)
