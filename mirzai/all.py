@@ -20,6 +20,7 @@ from mirzai.instruments import *
 from mirzai.instruments import MAX_BYTES, MAX_ENTRIES
 from mirzai.folders import *
 from mirzai.spectra_files import *
+from mirzai.measuring import *
 from mirzai.synthetic import *
 from mirzai.transforms import *
 from mirzai.regressor import *
@@ -61,4 +62,4 @@ from mirzai.running import *
 from mirzai.predicting import *
 from mirzai.validating import *
 
-__getattr__ = _moved(__name__, dict(SEEN='mirzai.regressor:STARTS'))
+__getattr__ = _moved(__name__, dict(SEEN='mirzai.regressor:STARTS', displace='mirzai.datablock:displaced_batch'))
