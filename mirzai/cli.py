@@ -176,7 +176,7 @@ def validate(a):
     p = Predictor.load(a.model)
     lib = local_soils(p, _library(a.local, a))
     for why,n in lib.dropped.items(): print(f'{lib.name}: {n} left out ({why})')
-    v = compared(p, lib)
+    v = compared(p, lib, a.date)
     print(f'{a.model}: {v!r}')
     for remark in v.remarks: print(remark)
     print(keep_validation(v, a.force))
