@@ -20,6 +20,7 @@ from mirzai.instruments import *
 from mirzai.instruments import MAX_BYTES, MAX_ENTRIES
 from mirzai.folders import *
 from mirzai.spectra_files import *
+from mirzai.measuring import *
 from mirzai.synthetic import *
 from mirzai.transforms import *
 from mirzai.regressor import *
@@ -39,8 +40,11 @@ from mirzai.sweep import *
 from mirzai.models import *
 from mirzai.results import *
 from mirzai.experiment import *
+from mirzai.pictures import *
 from mirzai.attribution import *
 from mirzai.bands import *
+from mirzai.claims import *
+from mirzai.control import *
 from mirzai.verdicts import *
 from mirzai.response import *
 from mirzai.uncertainty import Calibration, calibrate, said
@@ -61,4 +65,6 @@ from mirzai.running import *
 from mirzai.predicting import *
 from mirzai.validating import *
 
-__getattr__ = _moved(__name__, dict(SEEN='mirzai.regressor:STARTS'))
+__getattr__ = _moved(__name__, dict(SEEN='mirzai.regressor:STARTS', displace='mirzai.datablock:displaced_batch',
+                                    moved='mirzai.claims:movement', seen_by='mirzai.claims:explained_spectra',
+                                    SHARE='mirzai.claims:IMPORTANT_SHARE'))

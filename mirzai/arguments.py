@@ -4,15 +4,16 @@
 
 # %% auto #0
 __all__ = ['KNOWN', 'BY_SIZE', 'METHOD_NAMES', 'ARGUMENTS', 'FIRST_STEPS', 'whole_number', 'whole_from_zero', 'positive_number',
-           'training_sizes', 'words_of', 'one_of', 'model_name', 'unit_of', 'library_argument', 'spectra_unit',
-           'measured_units', 'property_argument', 'replicates_argument', 'values_argument', 'range_arguments',
-           'training_arguments', 'jobs_argument', 'models_argument', 'model_folder', 'seed_argument', 'force_argument',
-           'run_arguments', 'data_arguments', 'train_arguments', 'predict_arguments', 'validate_arguments',
-           'card_arguments', 'doctor_arguments', 'evaluate_arguments', 'protocol_arguments', 'explain_arguments',
-           'pretrain_arguments', 'paper_arguments', 'command_parser']
+           'day_of', 'training_sizes', 'words_of', 'one_of', 'model_name', 'unit_of', 'library_argument',
+           'spectra_unit', 'measured_units', 'property_argument', 'replicates_argument', 'values_argument',
+           'range_arguments', 'training_arguments', 'jobs_argument', 'models_argument', 'model_folder', 'seed_argument',
+           'force_argument', 'run_arguments', 'data_arguments', 'train_arguments', 'predict_arguments',
+           'validate_arguments', 'card_arguments', 'doctor_arguments', 'evaluate_arguments', 'protocol_arguments',
+           'explain_arguments', 'pretrain_arguments', 'paper_arguments', 'command_parser']
 
 # %% ../nbs/14k_arguments.ipynb #3b2e397d
 import argparse
+from datetime import date
 from .core import MirzaiError, did_you_mean
 from .terminal import EXAMPLES, Parser
 
@@ -34,6 +35,12 @@ def positive_number(text:str)->float:
     except ValueError: value = -1
     if not 0<value<float('inf'): raise argparse.ArgumentTypeError(f'{text!r} is not a number above 0')
     return value
+
+# %% ../nbs/14k_arguments.ipynb #ck000001
+def day_of(text:str)->str: # '2026-03-01'
+    "A day, year first"
+    try: return str(date.fromisoformat(text))
+    except ValueError: raise argparse.ArgumentTypeError(f'{text!r} is no day: write it like 2026-03-01')
 
 # %% ../nbs/14k_arguments.ipynb #66f540c7
 def training_sizes(text:str # comma-separated
@@ -222,6 +229,7 @@ def validate_arguments(c):
     spectra_unit(c)
     measured_units(c)
     values_argument(c)
+    c.add_argument('--date', type=day_of, metavar='YYYY-MM-DD', help='of the comparison (default: today)')
     force_argument(c)
 
 def card_arguments(c):

@@ -176,7 +176,7 @@ def validate(a):
     p = Predictor.load(a.model, a.factory)
     lib = local_soils(p, _library(a.local, a))
     for why,n in lib.dropped.items(): print(f'{lib.name}: {n} left out ({why})')
-    v = compared(p, lib)
+    v = compared(p, lib, a.date)
     print(f'{a.model}: {v!r}')
     for remark in v.remarks: print(remark)
     print(keep_validation(v, a.force))
@@ -482,7 +482,8 @@ def _truth(a, p, lib, it, bands, drivers, second, beside):
     if beside is not None and beside.values.shape==it.values.shape:
         what[Path(a.beside).name] = beside.importance()
     for name,m in (('this model', p.model), (Path(a.beside or '').name, second and second.model)):
-        if hasattr(m, 'vip') and len(m.wavenumbers_)==len(it.wavenumbers): what[f'VIP of {name}'] = m.vip()
+        vip = None if m is None else m.vip()
+        if vip is not None and len(vip)==len(it.wavenumbers): what[f'VIP of {name}'] = vip
     t = pd.DataFrame({k: auroc(v, drivers, it.wavenumbers) for k,v in what.items()},
                      index=['AUROC', 'low', 'high'])
     print(f'AUROC of mean |attribution| against the drivers, by wavenumber:\n{t.T.round(3).to_string()}')
