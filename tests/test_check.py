@@ -89,14 +89,14 @@ def test_a_name_in_two_modules(project):
 
 @pytest.mark.parametrize('output,word', [
     (printed('UserWarning: old', 'stderr'), 'warning'), (dict(output_type='error', ename='E', evalue='v', traceback=[]), 'error'), (printed('written to /tmp/x/model'), 'path'),
-    (printed('C:\\Users\\me\\model'), 'path'), (printed('made by mirzai 1.2.2'), 'another|from mirzai'), (dict(output_type='execute_result', data={'text/html': '<p>mirzai 0.7.0</p>'}), 'from mirzai')])
+    (printed('C:\\Users\\me\\model'), 'path'), (printed('Checked here, 2026-03-01: held'), 'changes by itself'), (printed('made by mirzai 1.2.2'), 'another|from mirzai'), (dict(output_type='execute_result', data={'text/html': '<p>mirzai 0.7.0</p>'}), 'from mirzai')])
 def test_outputs_that_should_not_be_kept(project, output, word):
     project.write('10_experiment', lesson('f()', output))
     line, = project.found('outputs')
     assert line.startswith('nbs/10_experiment.ipynb cell 1: ') and re.search(word, line)
 
 def test_outputs_that_may_be_kept(project):
-    project.write('10_experiment', lesson('f()', printed('mirzai 1.2.3, model/card.json, https://example.org/home/x, 1/2')), lesson('#| kept\nf()', printed('by mirzai 0.9.0')))
+    project.write('10_experiment', lesson('f()', printed('mirzai 1.2.3, model/card.json, https://example.org/home/x, 1/2')), lesson('#| kept\nf()', printed('by mirzai 0.9.0')), lesson("f('2026-03-01')", printed('2026-03-01: held')))
     assert project.found('outputs')==[]
 
 @pytest.mark.parametrize('code,why', [

@@ -154,7 +154,7 @@ def texts(node): return [n.value for n in ast.walk(node) if isinstance(n, ast.Co
 
 def asks_for_kind(a, names): # arguments of isinstance, classes of models
     kinds = {last(n) for n in ast.walk(a[1]) if isinstance(n, (ast.Name, ast.Attribute))}
-    unknown = isinstance(a[1], ast.Name) and MODEL.search(last(a[0])) and not kinds&BUILTIN
+    unknown = isinstance(a[1], ast.Name) and a[1].id.islower() and MODEL.search(last(a[0])) and not kinds&BUILTIN
     return bool(kinds&names or unknown)
 
 def asks_for_attribute(f, a, attributes): # name and arguments of the call, attributes of models
@@ -197,6 +197,7 @@ def models_asked(root): # folder of the project
 # --- outputs -------------------------------------------------------------------------------------------------------
 
 MACHINE = re.compile(r'(?<![\w.:/])/(tmp|home|work|root|Users|opt|var|private|mnt)/[\w.-]+|\b[A-Z]:\\+(Users|Temp|Windows)\\+')
+DATE = re.compile(r'\b20\d\d-[01]\d-[0-3]\d\b')
 VERSION = re.compile(r'\bmirzai\W{1,4}(\d+\.\d+\.\d+)')
 
 def shown(cell): # a cell
@@ -208,11 +209,14 @@ def shown(cell): # a cell
         if o['output_type']=='error': yield 'stderr', f'{o["ename"]}: {o["evalue"]}'
 
 def outputs(root): # folder of the project
-    "No output holds a warning, the path of a machine or another version of mirzai"
+    "No output holds a warning, the path of a machine, another version of mirzai or a day that changes by itself"
     version = re.search(r'^version *= *(\S+)', (root/'settings.ini').read_text(encoding='utf-8'), re.M)[1]
     for b in chapters(root):
+        given = {d for c in b.cells for d in DATE.findall(c.source)}
         for c in b.cells:
             for name,text in shown(c):
+                if (days := set(DATE.findall(text))-given) and '#| kept' not in c.source:
+                    yield f'{c.where}: a day that no cell gave is kept ({min(days)}), and changes by itself: give it as an argument'
                 if name=='stderr': yield f'{c.where}: a warning or an error is kept ({short(text, 60)!r}): mend its cause, run the cell again'
                 if m := MACHINE.search(text): yield f'{c.where}: a path of a machine is kept ({m[0]}): print a relative one, run the cell again'
                 other = {v for v in VERSION.findall(text) if v!=version}
