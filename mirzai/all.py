@@ -1,5 +1,5 @@
 "Everything public, for notebooks: `from mirzai.all import *`"
-from mirzai.core import MirzaiError, some, Progress
+from mirzai.core import MirzaiError, some, Progress, moved as _moved
 from mirzai.plots import *
 from mirzai.origin import Origin
 from mirzai.library import *
@@ -8,7 +8,9 @@ from mirzai.units import *
 from mirzai.page import *
 from mirzai.tables import spectral_columns, wavenumber_of, workbook_table
 from mirzai.files import MANIFEST, atomic, check_output, output_folder, reading, would_be_lost
+from mirzai.columns import SHORT_NAMES, UNITS, LibraryFile, check_absorbance, library_from_table, to_absorbance
 from mirzai.loading import *
+from mirzai.datasets import *
 import mirzai.frames # with it libraries learn from_frame
 from mirzai.ossl import *
 from mirzai.scans import *
@@ -18,6 +20,7 @@ from mirzai.instruments import *
 from mirzai.instruments import MAX_BYTES, MAX_ENTRIES
 from mirzai.folders import *
 from mirzai.spectra_files import *
+from mirzai.measuring import *
 from mirzai.synthetic import *
 from mirzai.transforms import *
 from mirzai.regressor import *
@@ -37,8 +40,11 @@ from mirzai.sweep import *
 from mirzai.models import *
 from mirzai.results import *
 from mirzai.experiment import *
+from mirzai.pictures import *
 from mirzai.attribution import *
 from mirzai.bands import *
+from mirzai.claims import *
+from mirzai.control import *
 from mirzai.verdicts import *
 from mirzai.response import *
 from mirzai.uncertainty import Calibration, calibrate, said
@@ -60,3 +66,7 @@ from mirzai.predicting import *
 from mirzai.validating import *
 from mirzai.explaining import *
 from mirzai.evaluating import *
+
+__getattr__ = _moved(__name__, dict(SEEN='mirzai.regressor:STARTS', displace='mirzai.datablock:displaced_batch',
+                                    moved='mirzai.claims:movement', seen_by='mirzai.claims:explained_spectra',
+                                    SHARE='mirzai.claims:IMPORTANT_SHARE'))

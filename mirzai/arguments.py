@@ -4,15 +4,16 @@
 
 # %% auto #0
 __all__ = ['KNOWN', 'BY_SIZE', 'METHOD_NAMES', 'ARGUMENTS', 'FIRST_STEPS', 'whole_number', 'whole_from_zero', 'positive_number',
-           'training_sizes', 'words_of', 'one_of', 'model_name', 'unit_of', 'library_argument', 'spectra_unit',
-           'measured_units', 'property_argument', 'replicates_argument', 'values_argument', 'range_arguments',
-           'training_arguments', 'jobs_argument', 'models_argument', 'model_folder', 'seed_argument', 'force_argument',
-           'run_arguments', 'data_arguments', 'train_arguments', 'predict_arguments', 'validate_arguments',
-           'card_arguments', 'doctor_arguments', 'evaluate_arguments', 'protocol_arguments', 'explain_arguments',
-           'pretrain_arguments', 'paper_arguments', 'command_parser']
+           'day_of', 'training_sizes', 'words_of', 'one_of', 'model_name', 'unit_of', 'library_argument',
+           'spectra_unit', 'measured_units', 'property_argument', 'replicates_argument', 'values_argument',
+           'range_arguments', 'training_arguments', 'jobs_argument', 'models_argument', 'model_folder', 'seed_argument',
+           'force_argument', 'run_arguments', 'data_arguments', 'train_arguments', 'predict_arguments',
+           'validate_arguments', 'card_arguments', 'doctor_arguments', 'evaluate_arguments', 'protocol_arguments',
+           'explain_arguments', 'pretrain_arguments', 'paper_arguments', 'command_parser']
 
 # %% ../nbs/14k_arguments.ipynb #3b2e397d
 import argparse
+from datetime import date
 from .core import MirzaiError, did_you_mean
 from .terminal import EXAMPLES, Parser
 
@@ -35,6 +36,12 @@ def positive_number(text:str)->float:
     if not 0<value<float('inf'): raise argparse.ArgumentTypeError(f'{text!r} is not a number above 0')
     return value
 
+# %% ../nbs/14k_arguments.ipynb #ck000001
+def day_of(text:str)->str: # '2026-03-01'
+    "A day, year first"
+    try: return str(date.fromisoformat(text))
+    except ValueError: raise argparse.ArgumentTypeError(f'{text!r} is no day: write it like 2026-03-01')
+
 # %% ../nbs/14k_arguments.ipynb #66f540c7
 def training_sizes(text:str # comma-separated
                   )->list: # numbers of samples; None: all
@@ -49,11 +56,13 @@ def words_of(text:str)->list:
     "Comma-separated words, each once"
     return list(dict.fromkeys(t.strip() for t in text.split(',')))
 
-def one_of(*known): # names there are
+def one_of(*known, # names there are
+           factories:bool=False # is package.module:function a name, too?
+          ):
     "A reader of comma-separated names, all of them known"
     def read(text):
         for name in text.split(','):
-            if name not in known:
+            if name not in known and not (factories and ':' in name):
                 question = did_you_mean(name, known)
                 raise argparse.ArgumentTypeError(f'{name!r} is not known: use {", ".join(known)}{question}')
         return list(dict.fromkeys(text.split(',')))
@@ -64,8 +73,9 @@ KNOWN = ('plsr', 'gpr', 'cnn', 'gpr-transfer', 'cnn-transfer')
 BY_SIZE = 'plsr,gpr and, below 5,000 samples, those with the pretrained backbone, from there cnn'
 
 def model_name(text:str)->str:
-    "A model's name, or several joined by +"
-    return '+'.join(name for part in text.split('+') for name in one_of(*KNOWN)(part))
+    "A model's name, several joined by +, or package.module:function"
+    read = one_of(*KNOWN, factories='+' not in text)
+    return '+'.join(name for part in text.split('+') for name in read(part))
 
 # %% ../nbs/14k_arguments.ipynb #72c4daed
 METHOD_NAMES = ('acetate', 'mehlich3', 'bacl2', 'cohex', 'cal', 'other')   # the keys of units.KEX_METHODS, which loads pandas
@@ -138,12 +148,15 @@ def models_argument(c, *more, # names beyond `KNOWN`
                     default:str|None='plsr,gpr,cnn'): # None: by the number of samples
     "Which models are compared, and in how many processes"
     names = (*KNOWN, *more)
-    c.add_argument('--models', type=one_of(*names), default=default and default.split(','),
-                   help=f'comma-separated, of {", ".join(names)} (default: {default or BY_SIZE})')
+    c.add_argument('--models', type=one_of(*names, factories=True), default=default and default.split(','),
+                   help=f'comma-separated, of {", ".join(names)}, or package.module:function for an estimator of your own '
+                        f'(default: {default or BY_SIZE})')
     jobs_argument(c)
 
 # %% ../nbs/14k_arguments.ipynb #693f4a04
-def model_folder(c): c.add_argument('model', help='folder written by mirzai train or run')
+def model_folder(c):
+    c.add_argument('model', help='folder written by mirzai train or run')
+    c.add_argument('--model', dest='factory', metavar='MODULE:FUNCTION', help='for a model of your own: the function that makes it')
 
 def seed_argument(c): c.add_argument('--seed', type=whole_from_zero, default=0, help='of everything random (default: 0)')
 
@@ -178,7 +191,7 @@ def train_arguments(c):
     values_argument(c)
     range_arguments(c)
     c.add_argument('--model', type=model_name, default='gpr',
-                   help=f'one of {", ".join(KNOWN)}; joined by +: their mean (default: gpr)')
+                   help=f'one of {", ".join(KNOWN)}; joined by +: their mean; package.module:function: your own (default: gpr)')
     c.add_argument('--folds', type=whole_from_zero, default=10,
                    help='trainings that find out how far off the model is; 0: none (default: 10)')
     c.add_argument('--errors-by', help='property whose groups have errors of their own (default: order, if known)')
@@ -216,6 +229,7 @@ def validate_arguments(c):
     spectra_unit(c)
     measured_units(c)
     values_argument(c)
+    c.add_argument('--date', type=day_of, metavar='YYYY-MM-DD', help='of the comparison (default: today)')
     force_argument(c)
 
 def card_arguments(c):
@@ -235,6 +249,9 @@ def evaluate_arguments(c):
     values_argument(c)
     range_arguments(c)
     models_argument(c, 'plsr-paper', 'cnn-paper')
+    c.add_argument('--model', dest='own', type=model_name, action='append', default=[], metavar='MODULE:FUNCTION',
+                   help='an estimator of your own: alone, or beside those of --models')
+    c.set_defaults(models=None)      # all three, unless one of your own is to be judged alone
     protocol_arguments(c)
 
 def protocol_arguments(c):

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['NEAR_EDGE', 'COARSEST', 'SEEN', 'BATCH', 'RATE', 'DECAY', 'SAW', 'NOT_SEEN', 'LAST', 'STAGES', 'FLAT', 'FEW',
-           'PENALTIES', 'check_range', 'in_range', 'Look', 'line_over', 'pretrain', 'pretrain_scores', 'save_backbone',
-           'Backbone', 'load_backbone', 'alike', 'KernelCNN', 'Scale', 'FineCNN', 'ridge_head', 'BackboneRegressor']
+           'PENALTIES', 'check_range', 'in_range', 'Look', 'pretrain', 'pretrain_scores', 'save_backbone', 'Backbone',
+           'load_backbone', 'standardised_features', 'KernelHead', 'KernelNet', 'Scale', 'FineCNN', 'ridge_head',
+           'BackboneRegressor']
 
 # %% ../nbs/07c_backbone.ipynb #bb000004
 import hashlib, json, platform, numpy as np, torch, torch.nn.functional as F
@@ -21,8 +22,10 @@ from sklearn.linear_model import RidgeCV
 from .grids import EDGE, neighbours_of
 from .library import MirzaiError, Progress
 from .worlds import ASKED, BLOCK, HIGHEST, LOWEST, WORLD_GRID, soils
-from .gpr import air_gap, rq, tune
-from .network import KexCNN, NetRegressor, Preprocess, SpectralNet, channelwise, fold, n_after
+from .core import moved
+from .gpr import air_gap, alike, kernel_weights, line_over, rq, squared_tensors, tune
+from .network import KexCNN, NetRegressor, Preprocess, SpectralNet, Stages, channelwise, fold, n_after
+from .regressor import Refits
 from .fused import can_fuse, fused
 
 # %% ../nbs/07c_backbone.ipynb #bb000008
@@ -54,6 +57,7 @@ def in_range(wavenumbers # (p,) cm⁻¹, rising; None: nobody knows
 # %% ../nbs/07c_backbone.ipynb #bb000010
 class Look(Preprocess):
     "What the backbone sees: (n, 1, p) absorbance on any grid to (n, 1, 1701)"
+    uses_backbone = True
     def __init__(self,
         wavenumbers=None # (p,) cm⁻¹, rising; default: `WORLD_GRID`
     ):
@@ -69,17 +73,6 @@ class Look(Preprocess):
 
     def on_grid(self, z): return z if self.same else (z[..., self.points]*self.weights).sum(-1)
     def after_snv(self, z): return self.standard(self.on_grid(line_over(z, self.air)), self.have)
-
-# %% ../nbs/07c_backbone.ipynb #kb000001
-def line_over(z, # (..., p) tensor
-              gap:tuple # from `air_gap`
-             ): # (..., p)
-    "`over_air` for PyTorch"
-    inside,below,above,share = gap
-    if not len(inside): return z
-    share = torch.as_tensor(share, dtype=z.dtype, device=z.device)
-    line = z[..., [below]]*(1-share)+z[..., [above]]*share
-    return torch.cat([z[..., :inside[0]], line, z[..., inside[-1]+1:]], -1)
 
 # %% ../nbs/07c_backbone.ipynb #bb000012
 @patch
@@ -230,7 +223,7 @@ LAST = (4, 5)   # stages that a Gaussian process on derivatives sees beside them
 
 # %% ../nbs/07c_backbone.ipynb #bb000036
 @patch
-def stages(self:KexCNN,
+def stages(self:Stages,
            z, # (n, 1, p) what the network sees
            which=LAST # stages, 1 to 5
           )->list: # (n, channels x points) tensors
@@ -256,93 +249,118 @@ def _one_by_one(self:Backbone, look, X)->list: # of the stages in `LAST`, for ea
     stages = [self.folded.stages_alone(look(x)[0, 0].contiguous()) for x in X.split(1)]
     return [[channelwise(s[k-1]) for k in LAST] for s in stages]
 
-# %% ../nbs/07c_backbone.ipynb #bb000059
-def _squared(a, b): # (m, d) and (n, d) tensors; (m, n) squared distances
-    return ((a*a).sum(1, keepdim=True)+(b*b).sum(1)-2*a@b.T).clamp_min(0)
-
-def alike(V, # features of new soils, an (m, d) tensor a view
-          seen, # of each view: known soils (n, d), standardised, and the (d,) mean and spread that did it
-          theta # log of (s, l, alpha) of each view
-         )->torch.Tensor: # (m, n)
-    "Rational quadratic kernels, one a view, added: `rq` for PyTorch"
-    K = 0
-    for v,(known,mean,sd),(s,l,a) in zip(V, seen, theta.exp().split(3)):
-        K = K+s*(1+_squared((v.to(mean.dtype)-mean)/sd, known)/(2*a*l*l))**-a
-    return K
-
 # %% ../nbs/07c_backbone.ipynb #bb000053
 STAGES = (2, 3, 4, 5)   # what the kernels compare
 FLAT = 1e-5             # spread below which a feature is the same for all: where nothing was measured
 
-class KernelCNN(KexCNN):
-    "Five stages of the backbone and a Gaussian process's mean: (m, 1, 1701) to (m, 1)"
+def standardised_features(V # (n, d) tensors, one a stage
+                         )->list: # of each stage: standardised, mean, spread
+    "Features of known soils, and what standardises those of new ones"
+    spreads = [v.std(0, correction=0) for v in V]
+    spreads = [torch.where(s<FLAT, 1., s) for s in spreads]
+    means = [v.mean(0) for v in V]
+    return [((v-m)/s, m, s) for v,m,s in zip(V, means, spreads)]
+
+# %% ../nbs/07c_backbone.ipynb #f7430bfd
+class KernelHead(nn.Module):
+    "A Gaussian process's mean: features of soils, an (m, d) tensor a stage, to (m, 1)"
     def __init__(self, n:int): # soils of the training set
-        super().__init__(len(WORLD_GRID))
-        del self[4*STAGES[-1]:]
+        super().__init__()
         self.register_buffer('soils', torch.zeros(n, 1, len(WORLD_GRID)))
-        for k,m in dict(theta=3*len(STAGES)+1, alpha=n).items():
-            self.register_buffer(k, torch.zeros(m, dtype=torch.float64))
-        self.seen = None
+        for name,m in dict(theta=3*len(STAGES)+1, alpha=n).items():
+            self.register_buffer(name, torch.zeros(m, dtype=torch.float64))
+        for name in self._names(): self.register_buffer(name, None, persistent=False)
+
+    def _names(self): return [f'{part}{k}' for k in STAGES for part in ('known', 'mean', 'spread')]
+    def compared(self): # of each stage: known soils' features, mean, spread
+        tensors = [getattr(self, name) for name in self._names()]
+        return [tuple(tensors[i:i+3]) for i in range(0, len(tensors), 3)]
+    def kernel(self, V): # (m, n): how alike soils, given as features of each stage, and the training set are
+        return alike(V, self.compared(), self.theta[:-1])
+    def forward(self, V): return (self.kernel(V)@self.alpha[:, None]).float()
+
+# %% ../nbs/07c_backbone.ipynb #fe79b81f
+@patch
+def take(self:KernelHead, V): # features of the training set, an (n, d) tensor a stage
+    "Compare with these from now on"
+    parts = [p.to(self.theta.dtype) for stage in standardised_features(V) for p in stage]
+    for name,p in zip(self._names(), parts): setattr(self, name, p)
+
+@patch
+def shared(self:KernelHead)->KernelHead:
+    "The same tensors in a layer of its own"
+    new = KernelHead(0)
+    for name,b in self.named_buffers(): setattr(new, name, b)
+    return new
+
+# %% ../nbs/07c_backbone.ipynb #8dc2df19
+class KernelNet(nn.Module):
+    "Five stages of the backbone and a Gaussian process's mean: (m, 1, 1701) to (m, 1)"
+    has_kernel = True
+    def __init__(self,
+        head, # `KernelHead`, or the number of soils it compares with
+        convolutions:Stages=None # default: new ones
+    ):
+        super().__init__()
+        self.head = KernelHead(head) if isinstance(head, int) else head
+        self.convolutions = convolutions or Stages()
+        self.register_load_state_dict_post_hook(_from_state)
 
     def forward(self, x, upto=None): # upto=-1: the fourth stage's channels, averaged, (m, 128)
-        if upto is not None: return _averaged(self, x) if upto==-1 else super().forward(x, upto)
-        return (self.kernel(self.stages(x, STAGES))@self.alpha[:, None]).float()
-
+        return _averaged(self.convolutions, x) if upto==-1 else self.head(self.stages(x, STAGES))
+    def stages(self, z, which=LAST): return self.convolutions.stages(z, which)
     def alone(self, z): # one spectrum: what `forward` gives for it
-        stages = self.stages_alone(z)
-        return (self.kernel([channelwise(stages[k-1]) for k in STAGES])@self.alpha[:, None]).float()
+        stages = self.convolutions.stages_alone(z)
+        return self.head([channelwise(stages[k-1]) for k in STAGES])
+    def folded(self): return KernelNet(self.head.shared(), self.convolutions.folded()).eval()
 
-    def _load_from_state_dict(self, *args): super()._load_from_state_dict(*args); self.seen = None
-    def _apply(self, f, *args): # float(), to(device), ...: the features go along
-        if self.seen: self.seen = _Shared(tuple(map(f, s)) for s in self.seen)
-        return super()._apply(f, *args)
-    def reset_parameters(self): # knows nothing: weights shuffled, features to be computed anew
-        self.alpha.copy_(self.alpha[torch.randperm(len(self.alpha))]); self.seen = None
+def _from_state(net, keys): net.remember()   # the soils are others now
+def _averaged(net, x): return Stages.forward(net, x, 4*LAST[0]).mean((2, 3))
 
-def _averaged(net, x): return KexCNN.forward(net, x, 4*LAST[0]).mean((2, 3))
+__getattr__ = moved(__name__, dict(KernelCNN='mirzai.backbone:KernelNet'))
 
 # %% ../nbs/07c_backbone.ipynb #bb000054
-class _Shared(list): # by copies: a folded network compares with the same soils
-    def __deepcopy__(self, memo): return self
-
 @patch
 @torch.inference_mode(False)
 @torch.no_grad()
-def remember(self:KernelCNN):
-    "Features of the training set, their means and spreads, for each stage"
-    V = [torch.cat(v).double() for v in zip(*(self.stages(z, STAGES) for z in self.soils.split(256)))]
-    means,spreads = [v.mean(0) for v in V], [v.std(0, correction=0) for v in V]
-    spreads = [torch.where(s<FLAT, 1., s) for s in spreads]
-    same = lambda *parts: tuple(x.to(self.theta.dtype) for x in parts)
-    self.seen = _Shared(same((v-m)/s, m, s) for v,m,s in zip(V, means, spreads))
+def remember(self:KernelNet,
+             convolutions:Stages=None # that compute them; default: its own
+            ):
+    "Features of the training set, as the stages are now"
+    by = convolutions or self.convolutions
+    parts = zip(*(by.stages(z, STAGES) for z in self.head.soils.split(256)))
+    self.head.take([torch.cat(v).double() for v in parts])
 
 @patch
-def kernel(self:KernelCNN, V)->torch.Tensor: # (m, n)
-    "How alike soils, given as features of each stage, and the training set are"
-    if self.seen is None: self.remember()
-    return alike(V, self.seen, self.theta[:-1])
+@torch.no_grad()
+def forget(self:KernelNet):
+    "Weights of the soils shuffled, those of the stages random"
+    self.head.alpha.copy_(self.head.alpha[torch.randperm(len(self.head.alpha))])
+    self.convolutions.forget()
+    self.remember(self.convolutions.folded())
 
 # %% ../nbs/07c_backbone.ipynb #bb000055
 FEW = 1000   # soils, most, by which the kernels are tuned
 
 @patch
 @torch.no_grad()
-def learn(self:KernelCNN,
+def learn(self:KernelNet,
           z, # (n, 1, 1701) what it sees of the training set
           t, # (n,) standardised target
           known=0. # (n,) noise variance known beforehand, as in `nll`
-         )->KernelCNN: # itself
+         )->KernelNet: # itself
     "Tune the kernels and solve for the weights"
-    self.eval().soils.copy_(z)
+    head = self.eval().head
+    head.soils.copy_(z)
     self.remember()
-    D = [_squared(v, v).numpy() for v,_,_ in self.seen]
+    D = [squared_tensors(v, v).numpy() for v,_,_ in head.compared()]
     few = np.random.default_rng(0).permutation(len(t))[:FEW]
     known = np.broadcast_to(known, len(t))
     theta,_ = tune([d[np.ix_(few, few)] for d in D], t[few], known[few])
     K = sum(rq(d, theta[3*i:3*i+3]) for i,d in enumerate(D))
     K.flat[::len(t)+1] += np.exp(theta[-1])+known+1e-8
-    for k,v in dict(theta=theta, alpha=cho_solve(cho_factor(K, lower=True), t)).items():
-        getattr(self, k).copy_(torch.from_numpy(v))
+    head.theta.copy_(torch.from_numpy(theta))
+    head.alpha.copy_(torch.from_numpy(cho_solve(cho_factor(K, lower=True), t)))
     return self
 
 # %% ../nbs/07c_backbone.ipynb #bb000056
@@ -355,9 +373,28 @@ def with_kernel(self:Backbone,
                 z, # (n, 1, 1701) from `look`
                 t, # (n,) standardised target
                 known=0. # (n,) noise variance known beforehand, as in `nll`
-               )->KernelCNN:
+               )->KernelNet:
     "This backbone's stages, and a last layer that has learnt"
-    return _taken(KernelCNN(len(t)), self, STAGES[-1]).requires_grad_(False).learn(z, t, known)
+    net = KernelNet(len(t), _taken(Stages(), self, STAGES[-1]))
+    return net.requires_grad_(False).learn(z, t, known)
+
+# %% ../nbs/07c_backbone.ipynb #e3076bb2
+@patch
+@torch.no_grad()
+def refits(self:KernelNet,
+           look:Preprocess, # what it looks through
+           X, # (n, p) absorbance of other soils
+           T, # (n, k) targets
+           noise # function of a target that gives its known variance, (n,)
+          )->Refits: # of SNV spectra
+    "The last layer, solved for other soils and several targets"
+    def see(z): return [v.double() for v in self.stages(z, STAGES)]
+    parts = zip(*(see(look(x)) for x in torch.from_numpy(X)[:, None].split(256)))
+    V,theta = [torch.cat(v) for v in parts], self.head.theta.double()
+    known = standardised_features(V)
+    K = alike(V, known, theta[:-1]).numpy()
+    weights = torch.from_numpy(kernel_weights(K, T, theta.numpy(), noise))
+    return Refits(lambda z: see(look.after_snv(z.float())), lambda V: alike(V, known, theta[:-1])@weights)
 
 # %% ../nbs/07c_backbone.ipynb #bb000043
 class Scale(nn.Module):
@@ -408,7 +445,11 @@ def words(self:Look)->dict: # plain values
     return Preprocess.words(self)|dict(backbone=load_backbone().card['sha256'])
 
 @patch
-def words(self:KernelCNN)->dict: return dict(kernel=True)
+def words(self:KernelNet)->dict: return dict(kernel=True)
+
+@patch
+def kept_as(self:KernelNet, name)->str: # as layout 5 of a folder has it
+    return name.removeprefix('head.').removeprefix('convolutions.')
 
 # %% ../nbs/07c_backbone.ipynb #434e6d69
 class BackboneRegressor(NetRegressor):
@@ -417,16 +458,8 @@ class BackboneRegressor(NetRegressor):
 @patch(cls_method=True)
 def layout(cls:BackboneRegressor, words:dict, arrays:dict)->SpectralNet:
     "The network that words describe, its weights still unset"
-    def one(): return KernelCNN(len(arrays['net/nets.0.alpha'])) if 'kernel' in words else FineCNN()
+    def one(): return KernelNet(len(arrays['net/nets.0.alpha'])) if 'kernel' in words else FineCNN()
     return SpectralNet(Look(np.array(words['wavenumbers'])), [one() for _ in range(words['nets'])])
-
-@patch(cls_method=True)
-def unpack(cls:BackboneRegressor, words:dict, arrays:dict)->BackboneRegressor: # from `pack`; fitted
-    "The model that `pack` took apart"
-    m = super(BackboneRegressor, cls).unpack(words, arrays)
-    if 'kernel' in words:
-        for net in m.net_.nets: net.remember()
-    return m
 
 # %% ../nbs/07c_backbone.ipynb #5e720b3d
 @patch(cls_method=True)

@@ -119,7 +119,7 @@ def predict(a):
     if a.report: check_report_place(a.report)
     unit = None if a.unit=='absorbance' else a.unit
     found = predict_files(a.model, a.files, unit, a.threshold, Costs(a.miss, a.analysis), a.fields, a.replicates,
-                          keep_doubtful=DOUBTFUL if a.report else 0, **_measured(a))
+                          keep_doubtful=DOUBTFUL if a.report else 0, factory=a.factory, **_measured(a))
     write_predictions(found, a.out, ',' if a.decimal=='comma' else '.', a.report, a.force)
     print(_outcome(a, found))
     for line in found.cautions: print(line, file=sys.stderr)
@@ -158,10 +158,10 @@ def validate(a):
     "compare a model with local samples that a laboratory has analysed, and keep the result with the model"
     from mirzai.predictor import Predictor
     from mirzai.validating import compared, keep_validation, local_soils
-    p = Predictor.load(a.model)
+    p = Predictor.load(a.model, a.factory)
     lib = local_soils(p, _library(a.local, a))
     for why,n in lib.dropped.items(): print(f'{lib.name}: {n} left out ({why})')
-    v = compared(p, lib)
+    v = compared(p, lib, a.date)
     print(f'{a.model}: {v!r}')
     for remark in v.remarks: print(remark)
     print(keep_validation(v, a.force))
@@ -176,7 +176,7 @@ def card(a):
     from mirzai.files import atomic
     from mirzai.predictor import Predictor
     from mirzai.replacing import may_replace_card
-    p = Predictor.load(a.model)
+    p = Predictor.load(a.model, a.factory)
     may_replace_card(a.out, p.meta['sha256'][:16], a.force)
     with atomic(a.out) as tmp: tmp.write_text(p.card(), encoding='utf-8')
     about,unknown = identity(p), untested(p)
@@ -203,17 +203,19 @@ def evaluate(a):
     "score models by repeated splits, learning curves or cross-validation; goes on where it stopped"
     from mirzai.evaluating import cluster, exclude_folds, interval_text, score_text
     from mirzai.experiment import evaluate
+    from mirzai.models import MODELS
     from mirzai.running import best_model, test_rows
+    models = [*(a.models or ([] if a.own else MODELS)), *a.own]
     exclude_folds(a.folds, a.sizes, a.leave_out)
     lib = _selected(a.library, a, a.property)
     scopes,repeats = _scopes(a, lib), a.repeats if a.folds else a.splits
     with cluster(a.scheduler):
-        res = evaluate(lib, a.models, range(repeats), a.sizes, scopes, a.folds, target=a.property, store=a.out, jobs=a.jobs)
+        res = evaluate(lib, models, range(repeats), a.sizes, scopes, a.folds, target=a.property, store=a.out, jobs=a.jobs)
     over = f'{res.scores.seed.nunique()} {"repeats" if a.folds else "splits"}'
     print(f'\nTest scores, mean ± sd over {over}; {_BIAS}; all in {a.out}\n{score_text(res, bool(a.sizes))}')
     if a.folds: print(interval_text(res))
     best = best_model(res) if len(test_rows(res)) else None
-    if best in KNOWN: print(f'next: mirzai train {a.library} --model {best} --out model')
+    if best in KNOWN or ':' in (best or ''): print(f'next: mirzai train {a.library} --model {best} --out model')
     if res.failed:
         raise MirzaiError(f'{len(res.failed)} of the tasks failed, see above; the same command tries them again')
     return dict(out=a.out, best=best, test=test_rows(res))
@@ -240,7 +242,7 @@ def explain(a):
     choices = dict(by=a.by, through=a.through, beside=a.beside, control=a.control, most=a.most, seed=a.seed)
     drivers = known_drivers(a.library, a.drivers)
     found = explain(a.model, lib, drivers=drivers, training=training, before=before, after=after, out=a.out, asked=asked,
-                    force=a.force, **choices)
+                    force=a.force, factory=a.factory, **choices)
     left_out = found.library.dropped.get(UNEXPLAINED)
     if left_out: print(f'{a.library}: {left_out} spectra left out: {UNEXPLAINED}')
     if found.truth is not None:

@@ -14,7 +14,8 @@ from .files import damaged, file_bytes, reading
 from .folders import instrument_files, is_table
 from .instruments import file_format, read_spectra, what_it_is
 from .jcamp import jcamp_parts
-from .loading import check_absorbance, open_library
+from .columns import check_absorbance
+from .datasets import open_library
 from .omnic import OMNIC_OTHERS, OMNIC_UNITS, omnic_parts
 from .opus import choose_block, opus_blocks, opus_candidates, opus_pairs
 from .spectra_files import with_warnings

@@ -6,12 +6,12 @@
 __all__ = ['Ensemble', 'check_ensemble']
 
 # %% ../nbs/09c_ensemble.ipynb #1f1ca183
-import numpy as np
+import copy, numpy as np
 from fastcore.basics import patch, store_attr
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 from .library import MirzaiError
-from .regressor import SpectralRegressor
+from .regressor import Refits, SpectralRegressor, starting_at
 from .parts import MOST_MEMBERS, check_settings, common_words, expect_one_of, in_words, pack, refuse
 from .parts import take_common, unpack, with_prefix, without_prefix
 
@@ -27,6 +27,8 @@ class Ensemble(SpectralRegressor):
 
     @property
     def one_by_one(self): return any(m.one_by_one for m in self.models_)
+    @property
+    def slow(self): return any(m.slow for m in self.models_)
 
 # %% ../nbs/09c_ensemble.ipynb #0f852c82
 @patch
@@ -75,10 +77,45 @@ def refit(self:Ensemble,
           lib # SpectralLibrary with the target
          ): # a new ensemble; None if a member cannot
     "The same settings on other samples"
-    if not all(hasattr(m, 'refit') for m in self.models_): return None
-    models = [m.refit(lib) for m in self.models_]
+    models = []
+    for m in self.models_:
+        models.append(m.refit(lib))
+        if models[-1] is None: return None
     usual = [m.remoteness(lib).mean() for m in models]
     return Ensemble(self.models, self.target, self.log10)._joined(models, usual)
+
+# %% ../nbs/09c_ensemble.ipynb #0d6e361f
+@patch
+def as_function(self:Ensemble,
+                through:str='snv' # 'snv' or 'absorbance': where it starts
+               ): # function of an (n, 1, p) tensor that gives (n, 1), on the model's scale
+    "The mean of the members' functions"
+    members = [m.as_function() for m in self.models_]
+    return starting_at(lambda z: sum(f(z).double() for f in members)/len(members), through)
+
+@patch
+def each_member(self:Ensemble, change)->Ensemble: # a function of a fitted member that gives another
+    "An ensemble of changed members"
+    new = copy.copy(self)
+    new.models_ = [change(m) for m in self.models_]
+    return new
+
+@patch
+def randomised(self:Ensemble, seed:int=0)->Ensemble:
+    "Members that have learnt nothing"
+    return self.each_member(lambda m: m.randomised(seed))
+
+@patch
+def refits(self:Ensemble,
+           lib, # SpectralLibrary: (n) soils on the model's grid
+           T, # (n, k) targets on the model's scale
+           through:str='snv' # as in `as_function`
+          )->Refits: # (m, 1, p) tensors to (m, k), each up to a constant
+    "The mean of the members, refitted"
+    members = [m.refits(lib, T) for m in self.models_]
+    see = lambda z: [f.see(z) for f in members]
+    tell = lambda seen: sum(f.tell(s) for f,s in zip(members, seen))/len(members)
+    return Refits(starting_at(see, through), tell)
 
 # %% ../nbs/09c_ensemble.ipynb #8165d655
 Ensemble.kind = 'ensemble'

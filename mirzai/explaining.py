@@ -133,7 +133,8 @@ def _against_truth(e):
         if second.values.shape==it.values.shape: what[e.beside.name] = second.importance()
         models.append((e.beside.name, e.beside.predictor.model))
     for name,m in models:
-        if hasattr(m, 'vip') and len(m.wavenumbers_)==len(it.wavenumbers): what[f'VIP of {name}'] = m.vip()
+        vip = m.vip()
+        if vip is not None and len(vip)==len(it.wavenumbers): what[f'VIP of {name}'] = vip
     found = {k: auroc(v, e.drivers, it.wavenumbers) for k,v in what.items()}
     return pd.DataFrame(found, index=['AUROC', 'low', 'high']).T
 
@@ -152,11 +153,12 @@ def explain(model, # `Predictor`, or its folder
             out=None, # folder to make; default: nothing is written
             asked:dict|None=None, # plain values that the folder follows from beside model and library; default: the choices
             force:bool=False, # replace what stands there and cannot be made again
-            quiet:bool=False # no progress
+            quiet:bool=False, # no progress
+            factory:str|None=None # what makes a model of your own, as in `Predictor.load`
            )->Explanation:
     "Attribute predictions, and put every band that looks important to the test"
     if out is not None: check_output(out, 'explanation', force=force)
-    p = open_model(model)
+    p = open_model(model, factory)
     few,models = explainable(p, lib, most, seed), [p.model, *p.others()]
     learnt = soils_learnt(p, lib if training is None else training, training is not None)
     pairs = response_pairs(p.model, lib, before, after)

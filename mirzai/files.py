@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MAX_BYTES', 'MANIFEST', 'reading', 'file_bytes', 'damaged', 'open_text', 'text_encodings', 'decoded', 'text_lines',
-           'declared_separator', 'dialect', 'text_rows', 'as_noted', 'read_note', 'atomic', 'write_note',
+           'office_text', 'declared_separator', 'dialect', 'text_rows', 'as_noted', 'read_note', 'atomic', 'write_note',
            'would_be_lost', 'check_output', 'output_folder']
 
 # %% ../nbs/00e_files.ipynb #c622c863
@@ -105,6 +105,14 @@ def text_lines(f, # an open text
         yield line
     if not ended: warnings.warn(f'{path}: its last line has no end: if it was cut short, copy it again')
 
+# %% ../nbs/00e_files.ipynb #a91b4fd0
+def office_text(path:Path # a text, plain or gzipped
+               )->tuple: # its lines, its encoding
+    "A text as an office writes it"
+    def whole(encoding):
+        with open_text(path, encoding) as f: return list(text_lines(f, path)), encoding
+    return decoded(path, whole)
+
 # %% ../nbs/00e_files.ipynb #a9340ec4
 _SAID = re.compile(r'\s*"?sep=(.)"?[;,\s]*', re.I | re.S)
 
@@ -115,23 +123,25 @@ def declared_separator(line:str # the first of a table
     return said and said[1]
 
 def dialect(lines:list, # the first lines of a table
-            sep:str=None # its separator, if the table declares one
+            sep:str=None, # its separator, if the table declares one
+            separators:str=';\t,' # those that it may have
            )->tuple[str, str]: # separator as pandas wants it; decimal mark
     "Separator and decimal mark of a table's first lines"
     only_decimal = ',' not in re.sub(r'\d,\d', '', lines[0])
     if only_decimal: sep = sep or next((c for c in ';\t' if c in lines[0]), None)
-    sep = sep or max(';\t,', key=lines[0].count)
+    sep = sep or max(separators, key=lines[0].count)
     if sep not in lines[0]: sep = r'\s+'                                # R's write.table separates by blanks
     number = r'"-?\d+,\d+"' if sep==',' else r'(^|[;\s"])-?\d+,\d+("|[;\s]|$)'
     return sep, ',' if any(re.search(number, line) for line in lines[1:]) else '.'
 
 # %% ../nbs/00e_files.ipynb #2b874141
 def text_rows(lines, # of a text, one after the other
-              sep:str # as `dialect` gives it
+              sep:str, # as `dialect` gives it
+              trim:bool=False # are blanks before a quoted value no part of it?
              ): # lists of values
     "The values of each row, as text; blank lines are passed over"
     blank = sep==r'\s+'
-    form = dict(delimiter=' ', skipinitialspace=True) if blank else dict(delimiter=sep)
+    form = dict(delimiter=' ', skipinitialspace=True) if blank else dict(delimiter=sep, skipinitialspace=trim)
     for line in lines:
         line = line.strip() if blank else line.rstrip('\n')
         if not line.strip(' '): continue

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['QUIET', 'SAME', 'PRIOR_SD', 'LAB_ERROR', 'ASKED_TWICE', 'PROBES', 'air_gap', 'over_air', 'views', 'spread_of',
            'lengths', 'squared', 'apart', 'rq', 'rq_slopes', 'nll', 'first_guess', 'tune', 'known_noise', 'GPR',
-           'mean_and_spread', 'packed_triangle', 'unpacked_triangle', 'check_gpr']
+           'mean_and_spread', 'squared_tensors', 'alike', 'line_over', 'kernel_weights', 'packed_triangle',
+           'unpacked_triangle', 'check_gpr']
 
 # %% ../nbs/06_gpr.ipynb #e6caf7ce
 import copy, numpy as np, warnings
@@ -15,7 +16,7 @@ from scipy.optimize import minimize
 from sklearn.utils.validation import check_is_fitted
 from .library import MirzaiError
 from .transforms import CO2, SNV, SavitzkyGolay
-from .regressor import SpectralRegressor
+from .regressor import Refits, SpectralRegressor, starting_at
 from .parts import common_words, expect_number, expect_text, expect_window, take_common, with_prefix
 
 # %% ../nbs/06_gpr.ipynb #kn000003
@@ -172,7 +173,7 @@ class GPR(SpectralRegressor):
         lab_error:float=None # absolute error of measured values, property's unit; None: as `LAB_ERROR` says
     ): store_attr()
     uses_backbone = False   # a subclass may
-    learns_poor = True
+    learns_poor,slow = True,False
 
 # %% ../nbs/06_gpr.ipynb #gp000005
 @patch
@@ -309,6 +310,117 @@ def refit(self:GPR,
     keep = np.random.default_rng(self.seed).permutation(len(X))[:self.max_samples]
     new._condition(X[keep], new._to_scale(y[keep]))
     return new
+
+# %% ../nbs/06_gpr.ipynb #0f385e16
+def squared_tensors(a, b # (m, d) and (n, d) tensors
+                   ): # (m, n)
+    "`squared` for PyTorch"
+    return ((a*a).sum(1, keepdim=True)+(b*b).sum(1)-2*a@b.T).clamp_min(0)
+
+def alike(V, # features of new soils, an (m, d) tensor a view
+          compared, # of each view: known soils (n, d), standardised, and the (d,) mean and spread that did it
+          theta # log of (s, l, alpha) of each view
+         ): # (m, n) tensor
+    "Rational quadratic kernels, one a view, added: `rq` for PyTorch"
+    K = 0
+    for v,(known,mean,sd),(s,l,a) in zip(V, compared, theta.exp().split(3)):
+        K = K+s*(1+squared_tensors((v.to(mean.dtype)-mean)/sd, known)/(2*a*l*l))**-a
+    return K
+
+# %% ../nbs/06_gpr.ipynb #kb000001
+def line_over(z, # (..., p) tensor
+              gap:tuple # from `air_gap`
+             ): # (..., p)
+    "`over_air` for PyTorch"
+    import torch
+    inside,below,above,share = gap
+    if not len(inside): return z
+    share = torch.as_tensor(share, dtype=z.dtype, device=z.device)
+    line = z[..., [below]]*(1-share)+z[..., [above]]*share
+    return torch.cat([z[..., :inside[0]], line, z[..., inside[-1]+1:]], -1)
+
+# %% ../nbs/06_gpr.ipynb #6670b8ee
+def _filter(window, k, p): # (p, p) sparse tensor: the k-th derivative
+    import torch
+    M = torch.from_numpy(SavitzkyGolay(window, k, k).fit_transform(np.eye(p)).T.copy())
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', 'Sparse')
+        return M.to_sparse_csr()
+
+@patch
+def _without_air(self:GPR): # function of (n, p) tensors
+    "The line over carbon dioxide, and SNV again"
+    if self.wavenumbers_ is None: return lambda z: z
+    gap,snv = air_gap(self.wavenumbers_), starting_at(lambda z: z, 'absorbance')
+    return lambda z: snv(line_over(z, gap))
+
+@patch
+def _more_views(self:GPR): return lambda z: []   # a subclass may have more
+
+@patch
+def _compares(self:GPR): # function of an (n, 1, p) tensor that gives the views its kernels compare
+    "The derivatives, and what a subclass adds"
+    filters = [_filter(self.window_, k, self.n_features_in_) for k in (1, 2)]
+    without_air,more = self._without_air(), self._more_views()
+    def see(z):
+        flat = without_air(z.double().flatten(1))
+        return [*((m@flat.T).T for m in filters), *more(z)]
+    return see
+
+def _double(a):
+    import torch
+    return torch.from_numpy(np.asarray(a, dtype=np.float64))
+
+@patch
+def _known_tensors(self:GPR)->list: # of each view: known soils, mean and spread
+    return [tuple(map(_double, known)) for known in zip(self.views_, self.center_, self.spread_)]
+
+# %% ../nbs/06_gpr.ipynb #9a56383f
+@patch
+def as_function(self:GPR,
+                through:str='snv' # 'snv' or 'absorbance': where it starts
+               ): # function of an (n, 1, p) tensor that gives (n, 1), on the model's scale
+    "A sum of kernels over the training samples"
+    see,known = self._compares(), self._known_tensors()
+    theta,alpha = _double(self.theta_[:-1]), _double(self.alpha_)
+    return starting_at(lambda z: (alike(see(z), known, theta)@alpha*self.sd_+self.mean_)[:, None], through)
+
+# %% ../nbs/06_gpr.ipynb #6a0f4c55
+@patch
+def randomised(self:GPR, seed:int=0)->GPR:
+    "The same soils with each other's values"
+    new = copy.copy(self)
+    new._remember(new.views_)
+    new._weigh(np.random.default_rng(seed).permutation(new.target_))
+    return new
+
+def kernel_weights(K, # (n, n) kernel matrix
+                   T, # (n, k) targets
+                   theta, # log hyperparameters; the last is the noise
+                   noise # function of a target that gives its known variance, (n,)
+                  )->np.ndarray: # (n, k) of the kernel's columns
+    "One target after the other"
+    out = []
+    for t in T.T:
+        known = noise(t)/(t.var() or 1.)
+        Kt = K.copy()
+        Kt.flat[::len(t)+1] += np.exp(theta[-1])+known+1e-8
+        out.append(cho_solve(cho_factor(Kt, lower=True), t-t.mean()))
+    return np.stack(out, 1)
+
+@patch
+def refits(self:GPR,
+           lib, # SpectralLibrary: (n) soils on the model's grid
+           T, # (n, k) targets on the model's scale
+           through:str='snv' # as in `as_function`
+          )->Refits: # (m, 1, p) tensors to (m, k), each up to a constant
+    "The same hyperparameters, learnt from other soils and from several targets"
+    new = copy.copy(self)
+    new.views_ = new._standardised(lib.spectra, new.window_)
+    noise = lambda t: self._known(t)*self.sd_**2
+    weights = _double(kernel_weights(new._kernel(apart(new.views_)), T, new.theta_, noise))
+    known,theta = new._known_tensors(), _double(new.theta_[:-1])
+    return Refits(starting_at(self._compares(), through), lambda V: alike(V, known, theta)@weights)
 
 # %% ../nbs/06_gpr.ipynb #kn000022
 def packed_triangle(L # (n, n) lower triangle

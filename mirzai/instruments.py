@@ -17,7 +17,9 @@ from .files import damaged, file_bytes, reading
 from .files import MAX_BYTES # noqa: F401
 from .grids import to_common_grid
 from .library import SpectralLibrary, concat
-from .loading import check_absorbance, open_library, table_kind, to_absorbance
+from .columns import check_absorbance, to_absorbance
+from .datasets import open_library
+from .loading import table_kind
 from .opus import read_opus
 from .opus import opus_bytes # noqa: F401
 from .omnic import omnic_parts, read_omnic

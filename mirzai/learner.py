@@ -200,6 +200,26 @@ class CNNRegressor(NetRegressor):
             raise MirzaiError(f'CNNRegressor: recipe {name!r} is not known: use one of {", ".join(RECIPES)}')
         return RECIPES[name] | {k:v for k,v in changes.items() if v is not None}
 
+# %% ../nbs/09_learner.ipynb #49926730
+CNNRegressor.trained_by = None   # itself
+
+@patch(cls_method=True)
+def like(cls:CNNRegressor,
+         model:NetRegressor, # from a folder
+         n:int # training samples
+        )->CNNRegressor: # fitted: the same network
+    "A network with the machinery that may have trained it"
+    new,nets = cls(target=model.target), len(model.net_.nets)
+    vars(new).update(vars(model))
+    new.recipe_ = RECIPES['fine-tune'] if model.net_.pre.uses_backbone else recipe_for(n, nets=nets)
+    return new
+
+@patch
+def _anew(self:CNNRegressor, lib, seed): # as this one was trained
+    new = CNNRegressor(seed=seed, target=self.target, log10=False, wavenumbers=lib.wavenumbers)
+    new._recipe = lambda n: dict(self.recipe_)
+    return new
+
 # %% ../nbs/09_learner.ipynb #742ce284
 @patch
 def _fit(self:CNNRegressor, X, t, valid):

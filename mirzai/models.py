@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ENTRIES', 'MODELS', 'TRANSFER_MODELS', 'PAPER_MODELS', 'ALL_MODELS', 'model_colors', 'ModelEntry', 'imported',
            'paper_components', 'foreign_entry', 'named_models', 'entries_of', 'make_model', 'register',
-           'default_models', 'fit_seconds']
+           'default_models', 'trainable', 'fit_seconds']
 
 # %% ../nbs/09g_models.ipynb #72b00cb2
 from importlib import import_module
@@ -143,6 +143,15 @@ def default_models(lib:SpectralLibrary)->list: # names
     from mirzai.learner import SMALL
     size = 'few' if len(lib)<SMALL and in_range(lib.wavenumbers) else 'many'
     return [name for name,e in ENTRIES.items() if e.default in ('always', size)]
+
+# %% ../nbs/09g_models.ipynb #b3e0afc9
+def trainable(model, # fitted
+              n:int # training samples
+             ): # the same, if it can be trained anew as it is
+    "A fitted model with the machinery to train more of its kind"
+    if not model.slow: return model
+    if model.trained_by: return imported(model.trained_by).like(model, n)
+    return model.each_member(lambda m: trainable(m, n))
 
 # %% ../nbs/09g_models.ipynb #6cd931f8
 def fit_seconds(name:str, # as in `make_model`

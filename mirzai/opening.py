@@ -63,10 +63,11 @@ def _many_in_one(path:Path)->bool: # or what is to be refused as that
     return is_table(path) and not path.is_dir() or (path/'spectra-features.npy').exists() or not path.exists()
 
 # %% ../nbs/14c_opening.ipynb #d2fa5765
-def open_model(model # `Predictor`, or the folder of one
+def open_model(model, # `Predictor`, or the folder of one
+               factory:str|None=None # what makes a model of your own, as in `Predictor.load`
               )->Predictor:
     "The model that a person named"
-    return Predictor.load(model) if isinstance(model, (str, Path)) else model
+    return Predictor.load(model, factory) if isinstance(model, (str, Path)) else model
 
 # %% ../nbs/14c_opening.ipynb #4c977713
 def check_property(lib:SpectralLibrary, target:str # a column

@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 from .library import MirzaiError, Progress, some
 from .files import atomic, read_note, write_note
-from .loading import SHORT_NAMES, wavenumber_of
+from .columns import SHORT_NAMES
+from .tables import wavenumber_of
 from .origin import Origin, origin_note
 from .units import MG_K
 

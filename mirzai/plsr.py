@@ -17,8 +17,8 @@ from sklearn.base import clone
 from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted
 from .library import MirzaiError, property_info, panels
-from .transforms import paper_pipeline, SavitzkyGolay
-from .regressor import SpectralRegressor
+from .transforms import SNV, SavitzkyGolay, paper_pipeline
+from .regressor import Refits, SpectralRegressor, starting_at
 from .parts import common_words, expect_number, expect_one_of, take_common
 
 # %% ../nbs/05_plsr.ipynb #9eda999f
@@ -124,6 +124,7 @@ class PLSR(SpectralRegressor):
         wavenumbers=None, # (p,) cm⁻¹, when fitted on plain arrays
         scale:bool=True # divide each column by its standard deviation?
     ): store_attr()
+    slow,exact_from = False,'snv'
 
     def _pipeline(self):
         if self.preprocess is None: return None
@@ -321,6 +322,60 @@ def refit(self:PLSR,
     "The same number of components on other samples"
     new = clone(self).set_params(n_components=int(self.n_components_))
     return new.fit(lib)
+
+# %% ../nbs/05_plsr.ipynb #e60eb4c6
+@patch
+def as_function(self:PLSR,
+                through:str='snv' # 'snv' or 'absorbance': where it starts
+               ): # function of an (n, 1, p) tensor that gives (n, 1), on the model's scale
+    "Coefficients times the SNV spectrum, and a constant"
+    import torch
+    if self.preprocess is None:
+        raise MirzaiError('attribute: PLSR(preprocess=None) has no SNV spectrum to explain')
+    c = torch.from_numpy(self.spectrum_coef())
+    flat = np.ones((1, len(c)), np.float32)
+    flat[0, 0] = 1.5     # any spectrum gives the constant
+    z = SNV().fit_transform(flat.astype(np.float64))
+    constant = float(self.predict_scale(flat)[0]-z[0]@c.numpy())
+    return starting_at(lambda z: (z.double()@c+constant).to(z.dtype), through)
+
+@patch
+def contributions(self:PLSR,
+                  z, # (n, p) SNV spectra
+                  base # (p,) spectrum to compare with
+                 )->np.ndarray: # (n, p) on the model's scale
+    "What each wavenumber adds to a prediction, exactly"
+    return (z-base)*self.spectrum_coef()
+
+# %% ../nbs/05_plsr.ipynb #17552891
+@patch
+def randomised(self:PLSR, seed:int=0)->PLSR:
+    "The same coefficients, shuffled"
+    new = copy(self)
+    new.coef_ = np.random.default_rng(seed).permutation(self.coef_)
+    return new
+
+@patch
+def _in_full(self:PLSR, B)->np.ndarray: # (q, k) coefficients of what it sees; (p, k) of the SNV spectrum
+    "Back through derivative and region removal, as `spectrum_coef` does"
+    if self.preprocess!='plsr': return B
+    p = len(self.wavenumbers_)
+    full = np.zeros((p, B.shape[1]))
+    full[self.pipeline_[-1].keep_] = B
+    return derivative_matrix(p)@full
+
+@patch
+def refits(self:PLSR,
+           lib, # SpectralLibrary: (n) soils on the model's grid
+           T, # (n, k) targets on the model's scale
+           through:str='snv' # as in `as_function`
+          )->Refits: # (m, 1, p) tensors to (m, k), each up to a constant
+    "As many components, learnt from other soils and from several targets"
+    import torch
+    Z = self._pre(lib.spectra).astype(np.float64)
+    B = [self._path(Z, t, int(self.n_components_))[0][:, -1] for t in T.T]
+    B = torch.from_numpy(self._in_full(np.stack(B, 1)))
+    return Refits(starting_at(lambda z: z.double().flatten(1), through), lambda x: x@B)
 
 # %% ../nbs/05_plsr.ipynb #628c75a1
 _KEPT = dict(coef='coef_', mean='mean_', explained='explained_', rotations='rotations_', score_var='score_var_')

@@ -11,6 +11,7 @@ from fastcore.basics import patch, store_attr
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 from .library import MirzaiError, SpectralLibrary, property_info, some
+from . import units # noqa: F401: gives a library `check_unit`
 from .tables import wavenumber_of
 from .grids import to_grid
 from .transforms import by_parts
@@ -26,6 +27,7 @@ class SpectralRegressor(RegressorMixin, BaseEstimator):
     exact_from = None # 'snv': `contributions` from there are exact
     deeplift = False # can DeepLift follow the layers of its `net_`?
     trained_by = None # 'module:Class' that trains it anew, where it cannot do so itself
+    valid_errors_ = None # (epochs, n) errors of each validation sample, where training goes by epochs
     by_factory = False # is it somebody else's, made by a function that has to be named?
     shift_ = 0. # added to every prediction on the model's scale
 
@@ -225,6 +227,11 @@ def contributions(self:SpectralRegressor,
     "What each wavenumber adds to a prediction, exactly; where `exact_from` says so"
     raise MirzaiError(f'{type(self).__name__} has no exact contributions: sample them')
 
+@patch
+def vip(self:SpectralRegressor): # (p,) variable importance in projection; None: a model without components
+    "A measure of importance of its own"
+    return None
+
 # %% ../nbs/03b_regressor.ipynb #a85a4f9c
 @patch
 def randomised(self:SpectralRegressor,
@@ -254,6 +261,12 @@ def refits(self:SpectralRegressor,
 @patch
 def _anew(self:SpectralRegressor, lib, seed): # an unfitted model of a target that is on the model's scale
     return clone(self).set_params(log10=False, wavenumbers=lib.wavenumbers)
+
+# %% ../nbs/03b_regressor.ipynb #eb337b22
+@patch
+def each_member(self:SpectralRegressor, change): # a function of a fitted model that gives another
+    "The same model with changed members; most have none"
+    return self
 
 # %% ../nbs/03b_regressor.ipynb #e544e465
 @patch

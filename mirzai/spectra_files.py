@@ -18,7 +18,8 @@ from .folders import distinct_ids, folder_name, group_scans, instrument_files, i
 from .grids import to_common_grid
 from .instruments import TABLE_ENDINGS, common_grid, file_kind, read_spectra, spectra_inside
 from .library import SpectralLibrary, concat
-from .loading import open_library, to_absorbance
+from .columns import to_absorbance
+from .datasets import open_library
 from .scans import MANY_SCANS, SPREAD_LIMIT, scan_spread
 
 # %% ../nbs/01i_spectra_files.ipynb #d50dcd16

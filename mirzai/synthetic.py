@@ -15,6 +15,7 @@ from functools import cached_property
 from fastcore.basics import store_attr
 from .grids import KSSL_GRID
 from .library import MirzaiError, SpectralLibrary, Progress
+from .measuring import as_measured, drawn
 from .origin import MADE_UP
 
 # %% ../nbs/02_synthetic.ipynb #19a17a2e
@@ -219,14 +220,7 @@ def measure(A, # (n, p) absorbance of the mixtures
             t # (8, n, 1) standard normal numbers, in the order of NUISANCE
            )->np.ndarray: # (n, p) as measured, without noise
     "Grain size, scatter, surface reflection, baseline and carbon dioxide"
-    coarse,gain,mirror,slope,curve,hump,level,co2 = [m+s*v for (m,s),v in zip(NUISANCE.values(), t)]
-    coarse,gain,mirror,hump,level = map(np.exp, (coarse, gain, mirror, hump, level))
-    x,bell = np.linspace(-1, 1, len(wavenumbers)), lambda c, w: np.exp(-4*np.log(2)*((wavenumbers-c)/w)**2)
-    A = np.log1p(coarse*A*1.6*gain)/coarse
-    A = -np.log10(10**-A + mirror*A**4/(A**4+3))
-    A += .25+.18*level + (slope*x+curve*x**2) + .25*bell(1200, 1800)*hump
-    A += co2*(bell(2349, 30)-.6*bell(2330, 18))
-    return A
+    return as_measured(A, wavenumbers, **drawn(NUISANCE, t))
 
 # %% ../nbs/02_synthetic.ipynb #174709fd
 NOISE = .0015   # of one wavenumber, absorbance

@@ -8,7 +8,6 @@ __all__ = ['EXAMPLES', 'meant', 'Parser', 'plain', 'as_json', 'warnings_as_lines
 # %% ../nbs/14b_terminal.ipynb #term0004
 import argparse, json, math, os, re, shlex, sys, warnings
 from contextlib import chdir, nullcontext, redirect_stderr, redirect_stdout
-from datetime import date
 from io import StringIO
 from .core import MirzaiError, did_you_mean
 
@@ -128,12 +127,12 @@ def answered(job, # function of parsed arguments that prints, and gives a dictio
 # %% ../nbs/14b_terminal.ipynb #6ec1b4a7
 def run_line(main, # the command: a function of a list of words that gives an exit code
              line:str, # what a user would type behind `mirzai`
-             folder # where; its name and the date are left out of the answer
+             folder # where; its name is left out of the answer
             )->str: # all that was printed, without the seconds of slow machines; the exit code, if it is not 0
     "Run a command line in this process, as a terminal would in a folder"
     with chdir(folder), redirect_stdout(StringIO()) as out, redirect_stderr(out):
         try: code = main(shlex.split(line))
         except SystemExit as e: code = e.code
     said = re.sub(r'(?m)^[\w -]+: (about )?\d+ (s|min|of \d+.*)\n', '', out.getvalue())
-    said = said.replace(f'{folder}/', '').replace(str(folder), 'FOLDER').replace(str(date.today()), 'TODAY')
+    said = said.replace(f'{folder}/', '').replace(str(folder), 'FOLDER')
     return said.rstrip()+(f'\nexit code {code}' if code else '')

@@ -21,6 +21,14 @@ class TransferGPR(GPR):
         deep = load_backbone().read(X, self.wavenumbers_, singly)
         return super()._views(X, window)+deep
 
+# %% ../nbs/09e_transfer.ipynb #1961e4d6
+@patch
+def _more_views(self:TransferGPR): # function of an (n, 1, p) tensor of SNV spectra
+    "What the backbone computes, differentiable"
+    backbone = load_backbone()
+    look = backbone.look(self.wavenumbers_)
+    return lambda z: [v.double() for v in backbone.net.stages(look.after_snv(z.float()))]
+
 # %% ../nbs/09e_transfer.ipynb #tr000007
 @patch
 def _fit(self:TransferGPR, X, t, valid):

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['WORLD_GRID', 'WORLD', 'SHIFT', 'WIDER', 'CUT', 'LOWEST', 'HIGHEST', 'ASKED', 'A_WORLD', 'BLOCK', 'random_world',
-           'displaced', 'scanned', 'cut', 'answers', 'soils']
+           'scanned', 'cut', 'answers', 'soils']
 
 # %% ../nbs/02b_worlds.ipynb #w2b00004
 import numpy as np
+from .measuring import as_measured, displaced, drawn
 from .synthetic import BANDS, COMPONENTS, SOLIDS, cec_law, compositions, kex_law, mean_water
 
 # %% ../nbs/02b_worlds.ipynb #w2b00006
@@ -50,35 +51,19 @@ SHIFT = 2.5   # sd of the displacement of the axis, cm⁻¹
 WIDER = dict(coarse=(.2, 1.5), gain=(0, .25), mirror=(np.log(.3), 1.), slope=(0, .12), curve=(0, .09),
              hump=(0, .4), level=(0, .5), co2=(0, .03), noise=(np.log(.0015), .8))
 
-# %% ../nbs/02b_worlds.ipynb #w2b00031
-def displaced(A, # (n, p) on an even grid
-              by # (n,) points to the left, fractions allowed
-             )->np.ndarray: # (n, p)
-    "Each spectrum along its grid by linear interpolation; the ends are repeated"
-    lo = np.floor(by).astype(int)
-    part,at = (by-lo).astype(np.float32)[:, None], np.arange(A.shape[1])+lo[:, None]
-    a,b = (np.take_along_axis(A, i.clip(0, A.shape[1]-1), 1) for i in (at, at+1))
-    return a*(1-part)+b*part
-
 # %% ../nbs/02b_worlds.ipynb #w2b00016
 def scanned(A, # (n, p) float32 absorbance of the mixtures on `wavenumbers`
             wavenumbers, # (p,) cm⁻¹, even
             rng # NumPy generator
            )->np.ndarray: # (n, p) float32, as somebody's instrument would show them
     "Every spectrum on an instrument of its own"
-    n,w = len(A),np.asarray(wavenumbers, dtype=np.float32)
-    A = displaced(A, rng.normal(0, SHIFT, n)/(w[1]-w[0]))
-    draw = [(m+s*rng.standard_normal((n, 1))).astype(np.float32) for m,s in WIDER.values()]
-    coarse,gain,mirror,slope,curve,hump,level,co2,noise = draw
-    coarse,gain,mirror,hump,level,noise = map(np.exp, (coarse, gain, mirror, hump, level, noise))
-    x,bell = np.linspace(-1, 1, len(w), dtype=np.float32), lambda c, s: np.exp(-4*np.log(2)*((w-c)/s)**2)
-    A = np.log1p(coarse*A*np.float32(1.6)*gain)/coarse
-    A4 = A**4
-    A = -np.log10(np.exp(np.float32(-np.log(10))*A)+mirror*A4/(A4+3))
-    A += .25+.18*level + slope*x+curve*x*x + .25*bell(1200, 1800)*hump
-    A += co2*(bell(2349, 30)-.6*bell(2330, 18))
+    w = np.asarray(wavenumbers, dtype=np.float32)
+    A = displaced(A, rng.normal(0, SHIFT, len(A))/(w[1]-w[0]))
+    draws = drawn(WIDER, rng.standard_normal((len(WIDER), len(A), 1)), np.float32)
+    noise = draws.pop('noise')
+    A = as_measured(A, w, **draws)
     A += noise*rng.standard_normal(A.shape, dtype=np.float32)
-    return A.astype(np.float32)
+    return A
 
 # %% ../nbs/02b_worlds.ipynb #w2b00018
 CUT,LOWEST,HIGHEST = .3,760.,3790.   # share of spectra cut at an end; how far, cm⁻¹

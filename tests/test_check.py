@@ -23,6 +23,7 @@ class Project:
         (root/'settings.ini').write_text('[DEFAULT]\nversion = 1.2.3\n')
         (root/'pyproject.toml').write_text('[tool.ruff.lint]\nselect = ["F"]\n')
         (root/check.HOUSE).write_text('[ceilings]\n[floors]\n[aims]\n[exceptions]\n')
+        (root/'nbs/sidebar.yml').write_text('- 05_plsr.ipynb\n- 06_gpr.ipynb\n')
         self.write('05_plsr', export(CONTRACT))
         self.write('06_gpr', export('from mirzai.plsr import PLSR\nclass GPR(PLSR): pass'))
 
@@ -41,7 +42,7 @@ class Project:
 @pytest.fixture
 def project(tmp_path): return Project(tmp_path)
 
-CHEAP = ['ruff', 'two_modules', 'order', 'models_asked', 'outputs', 'pages', 'torn', 'raised']
+CHEAP = ['chapters', 'ruff', 'two_modules', 'order', 'models_asked', 'outputs', 'pages', 'torn', 'raised']
 
 @pytest.mark.parametrize('name', CHEAP)
 def test_a_project_in_order_passes(project, name): assert project.found(name)==[]
@@ -88,14 +89,14 @@ def test_a_name_in_two_modules(project):
 
 @pytest.mark.parametrize('output,word', [
     (printed('UserWarning: old', 'stderr'), 'warning'), (dict(output_type='error', ename='E', evalue='v', traceback=[]), 'error'), (printed('written to /tmp/x/model'), 'path'),
-    (printed('C:\\Users\\me\\model'), 'path'), (printed('made by mirzai 1.2.2'), 'another|from mirzai'), (dict(output_type='execute_result', data={'text/html': '<p>mirzai 0.7.0</p>'}), 'from mirzai')])
+    (printed('C:\\Users\\me\\model'), 'path'), (printed('Checked here, 2026-03-01: held'), 'changes by itself'), (printed('made by mirzai 1.2.2'), 'another|from mirzai'), (dict(output_type='execute_result', data={'text/html': '<p>mirzai 0.7.0</p>'}), 'from mirzai')])
 def test_outputs_that_should_not_be_kept(project, output, word):
     project.write('10_experiment', lesson('f()', output))
     line, = project.found('outputs')
     assert line.startswith('nbs/10_experiment.ipynb cell 1: ') and re.search(word, line)
 
 def test_outputs_that_may_be_kept(project):
-    project.write('10_experiment', lesson('f()', printed('mirzai 1.2.3, model/card.json, https://example.org/home/x, 1/2')), lesson('#| kept\nf()', printed('by mirzai 0.9.0')))
+    project.write('10_experiment', lesson('f()', printed('mirzai 1.2.3, model/card.json, https://example.org/home/x, 1/2')), lesson('#| kept\nf()', printed('by mirzai 0.9.0')), lesson("f('2026-03-01')", printed('2026-03-01: held')))
     assert project.found('outputs')==[]
 
 @pytest.mark.parametrize('code,why', [
@@ -111,6 +112,11 @@ def test_torn_lines(project, code, why):
 def test_lines_that_are_whole(project, code):
     project.write('10_experiment', export(code))
     assert project.found('torn')==[]
+
+def test_chapters_without_a_place_and_two_for_a_module(project):
+    project.write('07_plsr', export('x = 1'))
+    found = project.found('chapters')
+    assert sum('written from 2' in l for l in found)==2 and sum('07_plsr.ipynb: not in nbs/sidebar.yml' in l for l in found)==1
 
 def test_ruff_is_asked(project):
     (project.root/'x.py').write_text('import os\n')
@@ -189,3 +195,5 @@ def test_annotations_that_are_not_true(project):
     (project.root/'mirzai/words.py').write_text('def f(x) -> str:\n    return None\n')
     line, = project.found('types')
     assert line.startswith('mirzai/words.py:2: Incompatible return value')
+
+def test_links_and_tables_of_this_project(): assert list(check.pages(ROOT))==[]

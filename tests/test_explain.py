@@ -5,6 +5,7 @@ from mirzai.attribution import Attribution, attribute, differentiable
 from mirzai.library import MirzaiError, SpectralLibrary
 from mirzai.loading import write_library
 from mirzai.plsr import PLSR
+from mirzai.regressor import SpectralRegressor
 from mirzai.synthetic import rescanned, synthetic_library
 from mirzai import verdicts as v
 
@@ -247,6 +248,6 @@ def test_mistakes_in_python(sample):
     with pytest.raises(MirzaiError, match='through='): attribute(m, lib[:5], lib, through='fog')
     with pytest.raises(MirzaiError, match="method 'linear'"): attribute(m, lib[:5], lib, method='linear', through='absorbance')
     with pytest.raises(MirzaiError, match='needs a network'): attribute(m, lib[:5], lib, method='deeplift')
-    with pytest.raises(MirzaiError, match='cannot be explained'): differentiable(object())
+    with pytest.raises(MirzaiError, match='cannot be explained'): differentiable(SpectralRegressor())
     bad = SpectralLibrary(np.full((2, len(lib.wavenumbers)), np.nan), lib.wavenumbers)
     with pytest.raises(MirzaiError, match='missing or infinite'): attribute(m, bad, lib)

@@ -120,7 +120,7 @@ def test_a_kernel_is_the_gaussian_process_on_the_same_features(models, kept):
     m, train, new = models['cnn-transfer'], kept[:120], kept[300:320]
     net, pre = m.net_.nets[0], m.net_.pre
     with torch.no_grad(): A, B = (net.stages(pre(torch.from_numpy(x.spectra)[:, None]), (2, 3, 4, 5)) for x in (train, new))
-    theta = net.theta.double().exp().numpy()
+    theta = net.head.theta.double().exp().numpy()
     def gram(P, Q):
         K = 0
         for i,(p,q,a) in enumerate(zip(P, Q, A)):
@@ -163,6 +163,20 @@ def test_a_kernel_loaded_is_explained_or_refused(models, kept, tmp_path):
     with torch.inference_mode(): m.net_.nets[0].remember()
     assert np.isfinite(attribute(m, kept[300:301], kept[:30], quiet=True).values).all()
 
+def test_a_folder_keeps_the_soils_and_not_their_features(models):
+    "The layout of folders written before the last layer was a module of its own"
+    arrays = models['cnn-transfer'].pack()[1]
+    net = {k for k in arrays if k.startswith('net/nets.0.')}
+    assert {'net/nets.0.soils', 'net/nets.0.theta', 'net/nets.0.alpha', 'net/nets.0.0.weight', 'net/nets.0.17.running_var'}<=net
+    assert not [k for k in net if 'head' in k or 'known' in k or 'convolutions' in k]
+
+def test_a_copy_in_single_precision_leaves_the_original(models, kept):
+    m = models['cnn-transfer']; before = m.predict_scale(kept[300:310])
+    import torch
+    copy = m.net_.folded().float()
+    assert copy.nets[0].head.compared()[0][0].dtype==torch.float32 and m.net_.nets[0].head.compared()[0][0].dtype==torch.float64
+    assert np.array_equal(m.predict_scale(kept[300:310]), before)
+
 def test_a_state_loaded_into_a_kernel_is_the_one_that_predicts(models, kept):
     import copy
     from mirzai.learner import CNNRegressor
@@ -183,7 +197,7 @@ def test_more_soils_than_a_kernel_takes(kept, monkeypatch):
     from mirzai import learner
     monkeypatch.setattr(learner, 'AT_MOST', 60)
     with pytest.warns(UserWarning, match='60 of 100 samples used'): m = learner.CNNRegressor(pretrained=True).fit(kept[:100])
-    assert len(m.net_.nets[0].alpha)==60
+    assert len(m.net_.nets[0].head.alpha)==60
 
 def with_a_line(lib, low=2269, high=2389):
     "Carbon dioxide replaced by a straight line, as some instruments do it"
