@@ -130,7 +130,7 @@ def predict(a):
     if a.report: check_report_place(a.report)
     unit = None if a.unit=='absorbance' else a.unit
     found = predict_files(a.model, a.files, unit, a.threshold, Costs(a.miss, a.analysis), a.fields, a.replicates,
-                          keep_doubtful=DOUBTFUL if a.report else 0, **_measured(a))
+                          keep_doubtful=DOUBTFUL if a.report else 0, factory=a.factory, **_measured(a))
     write_predictions(found, a.out, ',' if a.decimal=='comma' else '.', a.report, a.force)
     print(_outcome(a, found))
     for line in found.cautions: print(line, file=sys.stderr)
@@ -173,7 +173,7 @@ def validate(a):
     "compare a model with local samples that a laboratory has analysed, and keep the result with the model"
     from mirzai.predictor import Predictor
     from mirzai.validating import compared, keep_validation, local_soils
-    p = Predictor.load(a.model)
+    p = Predictor.load(a.model, a.factory)
     lib = local_soils(p, _library(a.local, a))
     for why,n in lib.dropped.items(): print(f'{lib.name}: {n} left out ({why})')
     v = compared(p, lib, a.date)
@@ -191,7 +191,7 @@ def card(a):
     from mirzai.files import atomic
     from mirzai.predictor import Predictor
     from mirzai.replacing import may_replace_card
-    p = Predictor.load(a.model)
+    p = Predictor.load(a.model, a.factory)
     may_replace_card(a.out, p.meta['sha256'][:16], a.force)
     with atomic(a.out) as tmp: tmp.write_text(p.card(), encoding='utf-8')
     about,unknown = identity(p), untested(p)
@@ -219,21 +219,23 @@ def evaluate(a):
     "score models by repeated splits, learning curves or cross-validation; goes on where it stopped"
     from mirzai.experiment import evaluate
     from mirzai.library import MirzaiError, property_info
+    from mirzai.models import MODELS
     from mirzai.running import best_model, test_rows
     for other,asked in (('--sizes', a.sizes), ('--leave-out', a.leave_out)):
         if a.folds and asked: raise MirzaiError(f'--folds and {other} exclude each other: give one of them')
+    models = [*(a.models or ([] if a.own else MODELS)), *a.own]
     lib = _selected(a.library, a, a.property)
     if a.folds and not 2<=a.folds<=len(lib):
         raise MirzaiError(f'--folds {a.folds}: give 2 to {len(lib)} for {len(lib)} samples')
     scopes = _scopes(a, lib)
     with _cluster(a.scheduler):
-        res = evaluate(lib, a.models, range(a.repeats if a.folds else a.splits), a.sizes, scopes, a.folds,
+        res = evaluate(lib, models, range(a.repeats if a.folds else a.splits), a.sizes, scopes, a.folds,
                        target=a.property, store=a.out, jobs=a.jobs)
     over = f'{res.scores.seed.nunique()} {"repeats" if a.folds else "splits"}'
     print(f'\nTest scores, mean ± sd over {over}; {_BIAS}; all in {a.out}\n{_test_table(res, a)}')
     if a.folds: print(_intervals(res, property_info(a.property)['log10']))
     best = best_model(res) if len(test_rows(res)) else None
-    if best in KNOWN: print(f'next: mirzai train {a.library} --model {best} --out model')
+    if best in KNOWN or ':' in (best or ''): print(f'next: mirzai train {a.library} --model {best} --out model')
     if res.failed:
         raise MirzaiError(f'{len(res.failed)} of the tasks failed, see above; '
                           'the same command tries them again')
@@ -319,7 +321,7 @@ def explain(a):
     from mirzai.report import verdict_text
     from mirzai.verdicts import verdicts
     check_output(a.out, 'explanation', force=a.force)
-    p = Predictor.load(a.model)
+    p = Predictor.load(a.model, a.factory)
     lib,models,drivers = _explained(a, p), [p.model, *p.others()], _drivers(a)
     with output_folder(a.out, 'explanation', _explanation_of(a, p, lib), a.force) as tmp:
         it = attribute(p.model, lib, p.baselines, seed=a.seed, through=a.through)
@@ -480,7 +482,8 @@ def _truth(a, p, lib, it, bands, drivers, second, beside):
     if beside is not None and beside.values.shape==it.values.shape:
         what[Path(a.beside).name] = beside.importance()
     for name,m in (('this model', p.model), (Path(a.beside or '').name, second and second.model)):
-        if hasattr(m, 'vip') and len(m.wavenumbers_)==len(it.wavenumbers): what[f'VIP of {name}'] = m.vip()
+        vip = None if m is None else m.vip()
+        if vip is not None and len(vip)==len(it.wavenumbers): what[f'VIP of {name}'] = vip
     t = pd.DataFrame({k: auroc(v, drivers, it.wavenumbers) for k,v in what.items()},
                      index=['AUROC', 'low', 'high'])
     print(f'AUROC of mean |attribution| against the drivers, by wavenumber:\n{t.T.round(3).to_string()}')

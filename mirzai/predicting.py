@@ -141,10 +141,11 @@ def predict_files(model, # `Predictor`, or its folder
                   replicates:str='opus', # which files are scans of one soil, as in `SpectraFiles`
                   keep_doubtful:int=0, # soils of least certain decision whose spectra are kept
                   quiet:bool=False, # no progress
+                  factory:str|None=None, # what makes a model of your own, as in `Predictor.load`
                   **stated # units, method and limit of measured values, as in `as_stated`
                  )->Predictions:
     "Predict spectra piece by piece, and decide where a threshold is given"
-    p = model if isinstance(model, Predictor) else Predictor.load(model)
+    p = model if isinstance(model, Predictor) else Predictor.load(model, factory)
     _check_is_kex(p, threshold is not None or keep_doubtful)
     asked = None if threshold is None else Threshold(threshold, p)
     for remark in asked.remarks if asked else []: warnings.warn(remark)

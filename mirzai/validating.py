@@ -63,7 +63,8 @@ class Validation:
 
 # %% ../nbs/14i_validating.ipynb #77f9341a
 def compared(p:Predictor, lib:SpectralLibrary, # from `local_soils`
-             day:str|None=None # of the comparison; default: today
+             day:str|None=None, # of the comparison; default: today
+             factory:str|None=None # what makes a model of your own, as in `Predictor.load`
             )->Validation:
     "Predict local soils and test what comes out"
     t = p.predict(lib).assign(observed=lib.y(), limit=lib.limit(), difficulty=p.calibration.difficulty(lib))
@@ -96,10 +97,11 @@ def validate(model, # `Predictor`, or its folder
              local:SpectralLibrary, # soils of the place with measured kex
              keep:bool=True, # write what was found into the model's folder
              force:bool=False, # also in place of one that held, or is about other soils
-             day:str|None=None # of the comparison; default: today
+             day:str|None=None, # of the comparison; default: today
+             factory:str|None=None # what makes a model of your own, as in `Predictor.load`
             )->Validation:
     "Compare a model with local soils that a laboratory has analysed"
-    p = model if isinstance(model, Predictor) else Predictor.load(model)
+    p = model if isinstance(model, Predictor) else Predictor.load(model, factory)
     v = compared(p, local_soils(p, local), day)
     if keep: keep_validation(v, force)
     return v

@@ -18,8 +18,8 @@ from ..plsr import PLSR
 from ..learner import CNNRegressor
 from ..experiment import random_split
 from ..attribution import Attribution, attribute, differentiable
-from ..verdicts import (IMPORTANT_SHARE, TESTS, auroc, in_doubt, is_driver, band_movement,
-                             randomised, seen_by, verdicts)
+from ..claims import IMPORTANT_SHARE, explained_spectra, movement
+from ..verdicts import TESTS, auroc, in_doubt, is_driver, randomised, verdicts
 from .runs import PaperRuns, paper_axes, published, signed, styled
 
 # %% ../../nbs/paper/08b_reading.ipynb #823536c8
@@ -144,10 +144,10 @@ def source(runs:PaperRuns)->str:
 # %% ../../nbs/paper/08b_reading.ipynb #79d9cc63
 def _profile(model, lib, train, jump, step=8)->np.ndarray: # (p,)
     "How far predictions move when the place around each wavenumber is replaced"
-    f,(z,b) = differentiable(model), seen_by(model, lib, train)
+    f,(z,b) = differentiable(model), explained_spectra(model, lib, train)
     n,base = int(60/np.median(np.diff(lib.wavenumbers))), b.mean(0)
     start,z = np.arange(0, z.shape[1]-n, step), z[np.random.default_rng(0).permutation(len(z))[:40]]
-    return np.interp(np.arange(z.shape[1]), start+n//2, [band_movement(f, z, base, i, i+n, jump) for i in start])
+    return np.interp(np.arange(z.shape[1]), start+n//2, [movement(f, z, base, i, i+n, jump) for i in start])
 
 # %% ../../nbs/paper/08b_reading.ipynb #374641d8
 def _curves(seen, lin, random, plsr, fresh, net, train, true, seeds)->dict:
