@@ -84,6 +84,7 @@ __all__ = [
 ]
 
 # names of 0.11 that changed
-__getattr__ = _moved(__name__, dict(SEEN='mirzai.regressor:STARTS', displace='mirzai.datablock:displaced_batch',
-    LEAST='mirzai.experiment:MIN_TRAIN', SHARE='mirzai.verdicts:IMPORTANT_SHARE', FLAT='mirzai.response:FLAT_SLOPE',
-    NARROW='mirzai.bands:LEAST_WIDTH', moved='mirzai.verdicts:band_movement'))
+__getattr__ = _moved(__name__, dict(
+    SEEN='mirzai.regressor:STARTS', displace='mirzai.datablock:displaced_batch', moved='mirzai.claims:movement',
+    seen_by='mirzai.claims:explained_spectra', SHARE='mirzai.claims:IMPORTANT_SHARE', LEAST='mirzai.experiment:MIN_TRAIN',
+    FLAT='mirzai.response:FLAT_SLOPE', NARROW='mirzai.bands:LEAST_WIDTH'))

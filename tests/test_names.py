@@ -23,7 +23,7 @@ def test_all_gives_what_people_use():
     assert {'load_sample', 'PLSR', 'evaluate', 'Predictor', 'train', 'predict_files'}<=given and 'LEAST' not in given
 
 def test_a_name_that_changed_says_so():
-    for old,new in (('network.LEAST', 'network.MIN_POINTS'), ('verdicts.moved', 'verdicts.band_movement'), ('applicability.auroc', 'applicability.separation'), ('all.LEAST', 'experiment.MIN_TRAIN')):
+    for old,new in (('network.LEAST', 'network.MIN_POINTS'), ('verdicts.moved', 'claims.movement'), ('applicability.auroc', 'applicability.separation'), ('all.LEAST', 'experiment.MIN_TRAIN')):
         module,name = old.split('.')
         with pytest.warns(DeprecationWarning, match=f'mirzai.{old} is now mirzai.{new}'): found = getattr(importlib.import_module(f'mirzai.{module}'), name)
         module,name = new.split('.')
