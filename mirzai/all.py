@@ -28,6 +28,7 @@ from mirzai.metrics import *
 from mirzai.parts import *
 from mirzai.splits import *
 from mirzai.plsr import *
+from mirzai.kernels import *
 from mirzai.gpr import *
 from mirzai.network import *
 from mirzai.backbone import Backbone, load_backbone
