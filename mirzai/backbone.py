@@ -21,7 +21,7 @@ from scipy.linalg import cho_factor, cho_solve
 from sklearn.linear_model import RidgeCV
 from .grids import EDGE, neighbours_of
 from .library import MirzaiError, Progress
-from .worlds import ASKED, BLOCK, HIGHEST, LOWEST, WORLD_GRID, soils
+from .worlds import ASKED, AT_A_TIME, HIGHEST, LOWEST, WORLD_GRID, soils
 from .core import moved
 from .gpr import air_gap, alike, kernel_weights, line_over, rq, squared_tensors, tune
 from .network import KexCNN, NetRegressor, Preprocess, SpectralNet, Stages, channelwise, fold, n_after
@@ -133,7 +133,7 @@ def _cycle(net, look, mean, sd, steps, seed, quiet)->list: # loss of each batch
     run = fused if steps>500 and can_fuse(net, torch.zeros(BATCH, 1, len(WORLD_GRID))) else lambda n, z: n(z)
     losses = []
     with Progress('training on made-up soils', steps, quiet) as p:
-        for i in range(-(-steps*BATCH//BLOCK)):
+        for i in range(-(-steps*BATCH//AT_A_TIME)):
             A,have,t = soils(seed, i)
             Z,t = _prepared(look, A, have), torch.from_numpy((t-mean)/sd)
             for z,y in zip(Z.split(BATCH), t.split(BATCH)):
