@@ -20,7 +20,8 @@ from mirzai.plsr import PLSR
 from mirzai.gpr import GPR
 from mirzai.synthetic import drivers, synthetic_library
 from mirzai.transforms import to_grid
-from mirzai.verdicts import _span, driver_rank, drivers_found, is_driver, verdicts
+from mirzai.claims import span_of
+from mirzai.verdicts import driver_rank, drivers_found, is_driver, verdicts
 
 KEPT = ['low', 'high', 'importance', 'deletion', 'agreement', 'randomised', 'control', 'verdict', 'deletion_p', 'steady', 'control_p', 'false_alarms']
 
@@ -55,14 +56,14 @@ def network(n, seed, out):
     true, w = drivers(lib.wavenumbers), lib.wavenumbers
     on = is_driver(true, w)
     t['strongest'] = driver_rank(t, true, w)>=.8
-    t['share_on_drivers'] = [on[slice(*_span(w, b))].mean() for b in t.itertuples()]
+    t['share_on_drivers'] = [on[slice(*span_of(w, b))].mean() for b in t.itertuples()]
     if out: t[[*KEPT, 'strongest', 'share_on_drivers']].round(4).to_csv(Path(out)/'verdicts_network.csv', index=False)
     report(t, true, w)
 
 def report(t, true, w):
     held, strong, on = t[t.verdict=='holds'], t[t.strongest], is_driver(true, w)
     inside = np.zeros(len(w), bool)
-    for b in held.itertuples(): inside[slice(*_span(w, b))] = True
+    for b in held.itertuples(): inside[slice(*span_of(w, b))] = True
     print(t[['low', 'high', 'importance', 'deletion', 'agreement', 'randomised', 'control', 'verdict', 'strongest', 'share_on_drivers']].round(2).to_string())
     print(f'SYNTHETIC: of {len(strong)} bands with the strongest drivers {(strong.verdict=="holds").sum()} hold; {len(held)} of all {len(t)}')
     print(f'share of points on the strongest fifth of the drivers: in bands that hold {on[inside].mean():.0%}, anywhere {on.mean():.0%}')

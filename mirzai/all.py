@@ -28,6 +28,7 @@ from mirzai.metrics import *
 from mirzai.parts import *
 from mirzai.splits import *
 from mirzai.plsr import *
+from mirzai.kernels import *
 from mirzai.gpr import *
 from mirzai.network import *
 from mirzai.backbone import Backbone, load_backbone
@@ -40,8 +41,11 @@ from mirzai.sweep import *
 from mirzai.models import *
 from mirzai.results import *
 from mirzai.experiment import *
+from mirzai.pictures import *
 from mirzai.attribution import *
 from mirzai.bands import *
+from mirzai.claims import *
+from mirzai.control import *
 from mirzai.verdicts import *
 from mirzai.response import *
 from mirzai.uncertainty import Calibration, calibrate, said
@@ -61,5 +65,9 @@ from mirzai.training import *
 from mirzai.running import *
 from mirzai.predicting import *
 from mirzai.validating import *
+from mirzai.explaining import *
+from mirzai.evaluating import *
 
-__getattr__ = _moved(__name__, dict(SEEN='mirzai.regressor:STARTS', displace='mirzai.datablock:displaced_batch'))
+__getattr__ = _moved(__name__, dict(SEEN='mirzai.regressor:STARTS', displace='mirzai.datablock:displaced_batch',
+                                    moved='mirzai.claims:movement', seen_by='mirzai.claims:explained_spectra',
+                                    SHARE='mirzai.claims:IMPORTANT_SHARE'))

@@ -139,8 +139,7 @@ def _held_out(model, lib, folds=10, groups='profile', seed=0):
     fold,out = fold_numbers(lib, folds, groups, seed), np.empty((len(lib), 3))
     for f in np.unique(fold):
         train = lib[fold!=f]
-        again = model.refit(train) if hasattr(model, 'refit') else None
-        out[fold==f] = unseen(again, train, lib[fold==f], len(lib))
+        out[fold==f] = unseen(model.refit(train), train, lib[fold==f], len(lib))
     out = pd.DataFrame(out, columns=STATISTICS, index=lib.ids)
     out.attrs['split'] = folds_in_words(lib, fold, groups)
     return out

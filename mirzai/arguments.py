@@ -249,6 +249,9 @@ def evaluate_arguments(c):
     values_argument(c)
     range_arguments(c)
     models_argument(c, 'plsr-paper', 'cnn-paper')
+    c.add_argument('--model', dest='own', type=model_name, action='append', default=[], metavar='MODULE:FUNCTION',
+                   help='an estimator of your own: alone, or beside those of --models')
+    c.set_defaults(models=None)      # all three, unless one of your own is to be judged alone
     protocol_arguments(c)
 
 def protocol_arguments(c):

@@ -43,7 +43,7 @@ def _predictions(lib, model, split, target):
 def epoch_losses(model, lib:SpectralLibrary, split:Split
                 )->pd.DataFrame: # epoch, group, n, loss: mean squared error on the model's scale
     "The network's validation loss after each epoch, over all and by order; empty for the other models"
-    errors = getattr(model, 'valid_errors_', None)
+    errors = model.valid_errors_
     if errors is None: return pd.DataFrame()
     groups = {'all': np.ones(len(split.valid), dtype=bool)}
     if 'order' in lib.properties:

@@ -11,6 +11,7 @@ from fastcore.basics import patch, store_attr
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 from .library import MirzaiError, SpectralLibrary, property_info, some
+from . import units # noqa: F401: gives a library `check_unit`
 from .tables import wavenumber_of
 from .grids import to_grid
 from .transforms import by_parts
@@ -26,6 +27,7 @@ class SpectralRegressor(RegressorMixin, BaseEstimator):
     exact_from = None # 'snv': `contributions` from there are exact
     deeplift = False # can DeepLift follow the layers of its `net_`?
     trained_by = None # 'module:Class' that trains it anew, where it cannot do so itself
+    valid_errors_ = None # (epochs, n) errors of each validation sample, where training goes by epochs
     by_factory = False # is it somebody else's, made by a function that has to be named?
     shift_ = 0. # added to every prediction on the model's scale
 
@@ -224,6 +226,11 @@ def contributions(self:SpectralRegressor,
                  )->np.ndarray: # (n, p) on the model's scale
     "What each wavenumber adds to a prediction, exactly; where `exact_from` says so"
     raise MirzaiError(f'{type(self).__name__} has no exact contributions: sample them')
+
+@patch
+def vip(self:SpectralRegressor): # (p,) variable importance in projection; None: a model without components
+    "A measure of importance of its own"
+    return None
 
 # %% ../nbs/03b_regressor.ipynb #a85a4f9c
 @patch

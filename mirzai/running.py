@@ -15,6 +15,7 @@ from .experiment import Results, default_models, evaluate, split_of
 from .files import check_output, output_folder
 from .library import SpectralLibrary, panels
 from .metrics import METRICS
+from .models import entries_of, fit_seconds
 from .opening import usable_soils
 from .page import svg
 from .predictor import made_of, save_model
@@ -51,7 +52,7 @@ class KeepFitted:
 def is_drawn(name:str # of a model
             )->bool:
     "Does a run draw where the model looked?"
-    return not name.startswith('gpr')
+    return all(entry.explained for entry in entries_of(name))
 
 def explain_quietly(model, # fitted on `baselines`
                     lib:SpectralLibrary, # samples to explain
@@ -121,7 +122,8 @@ def explain_and_save(lib:SpectralLibrary, results:Results, # with the table of `
     for m in fitted.index:
         held = held_out_by_splits(lib, results, m, splitting.words)
         calls.append((fit_and_save, lib, m, target, folder/m, held, scores[scores.model==m].to_dict('records')))
-    long_first = sorted(range(len(calls)), key=lambda i: not str(calls[i][2]).startswith('cnn'))
+    seconds = [fit_seconds(m, len(lib)) for m in [*explained, *fitted.index]]
+    long_first = np.argsort(seconds, kind='stable')[::-1]
     done = in_parallel([calls[i] for i in long_first], jobs, 'explaining and saving', quiet)
     found = dict(zip(long_first, done))
     return {m: found[i] for i,m in enumerate(explained)}

@@ -12,6 +12,7 @@ import numpy as np, pandas as pd
 from .core import MirzaiError
 from .library import SpectralLibrary
 from .local import kept_soils, local_score, more_needed, tests_table, validation_text
+from .opening import open_model
 from .predictor import Predictor
 from .units import method_words
 
@@ -96,10 +97,11 @@ def validate(model, # `Predictor`, or its folder
              local:SpectralLibrary, # soils of the place with measured kex
              keep:bool=True, # write what was found into the model's folder
              force:bool=False, # also in place of one that held, or is about other soils
-             day:str|None=None # of the comparison; default: today
+             day:str|None=None, # of the comparison; default: today
+             factory:str|None=None # what makes a model of your own, as in `Predictor.load`
             )->Validation:
     "Compare a model with local soils that a laboratory has analysed"
-    p = model if isinstance(model, Predictor) else Predictor.load(model)
+    p = open_model(model, factory)
     v = compared(p, local_soils(p, local), day)
     if keep: keep_validation(v, force)
     return v

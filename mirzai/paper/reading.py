@@ -18,8 +18,8 @@ from ..plsr import PLSR
 from ..learner import CNNRegressor
 from ..experiment import random_split
 from ..attribution import Attribution, attribute, differentiable
-from ..verdicts import (SHARE, TESTS, auroc, in_doubt, is_driver, moved,
-                             randomised, seen_by, verdicts)
+from ..claims import IMPORTANT_SHARE, explained_spectra, movement
+from ..verdicts import TESTS, auroc, in_doubt, is_driver, randomised, verdicts
 from .runs import PaperRuns, paper_axes, published, signed, styled
 
 # %% ../../nbs/paper/08b_reading.ipynb #823536c8
@@ -144,10 +144,10 @@ def source(runs:PaperRuns)->str:
 # %% ../../nbs/paper/08b_reading.ipynb #79d9cc63
 def _profile(model, lib, train, jump, step=8)->np.ndarray: # (p,)
     "How far predictions move when the place around each wavenumber is replaced"
-    f,(z,b) = differentiable(model), seen_by(model, lib, train)
+    f,(z,b) = differentiable(model), explained_spectra(model, lib, train)
     n,base = int(60/np.median(np.diff(lib.wavenumbers))), b.mean(0)
     start,z = np.arange(0, z.shape[1]-n, step), z[np.random.default_rng(0).permutation(len(z))[:40]]
-    return np.interp(np.arange(z.shape[1]), start+n//2, [moved(f, z, base, i, i+n, jump) for i in start])
+    return np.interp(np.arange(z.shape[1]), start+n//2, [movement(f, z, base, i, i+n, jump) for i in start])
 
 # %% ../../nbs/paper/08b_reading.ipynb #374641d8
 def _curves(seen, lin, random, plsr, fresh, net, train, true, seeds)->dict:
@@ -172,11 +172,11 @@ def _found(curves, true, w)->pd.DataFrame:
     pairs += [(f'CNN minus {k}', curves['CNN'], curves[k]) for k in rivals]
     large = curves['CNN, large recipe'], curves['PLSR, VIP']
     pairs += [('CNN, large recipe, minus PLSR, VIP', *large)]
-    rows = [(k, q, *auroc(c, true, w, q, other)) for q in (.1, SHARE, .3) for k,c,other in pairs]
+    rows = [(k, q, *auroc(c, true, w, q, other)) for q in (.1, IMPORTANT_SHARE, .3) for k,c,other in pairs]
     return pd.DataFrame(rows, columns=['measure', 'share', 'auroc', 'low', 'high'])
 
 # %% ../../nbs/paper/08b_reading.ipynb #4138e2d9
-def found(runs:PaperRuns, share:float=SHARE)->pd.DataFrame: # columns: auroc, low, high; a row a measure
+def found(runs:PaperRuns, share:float=IMPORTANT_SHARE)->pd.DataFrame: # columns: auroc, low, high; a row a measure
     "How well each measure of importance finds the strongest drivers"
     return table(runs, 'auroc').query('share==@share').set_index('measure')[['auroc', 'low', 'high']]
 

@@ -49,7 +49,7 @@ class MeanAttribution:
     "Mean signed attribution of each order's test samples, as an `extra` of `evaluate`"
     def __init__(self, most:int): self.most = most # samples of an order
     def __call__(self, model, lib, split):
-        if not hasattr(model, 'net_') or 'order' not in lib.properties: return 'attribution', pd.DataFrame()
+        if not model.deeplift or 'order' not in lib.properties: return 'attribution', pd.DataFrame()
         order = labels(lib, 'order')[split.test]
         rows = np.concatenate([split.test[order==o][:self.most] for o in sorted(set(order))])
         a = attribute(model, lib[rows], lib[split.train], quiet=True)
