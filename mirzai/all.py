@@ -28,6 +28,7 @@ from mirzai.metrics import *
 from mirzai.parts import *
 from mirzai.splits import *
 from mirzai.plsr import *
+from mirzai.kernels import *
 from mirzai.gpr import *
 from mirzai.network import *
 from mirzai.backbone import Backbone, load_backbone
@@ -64,6 +65,8 @@ from mirzai.training import *
 from mirzai.running import *
 from mirzai.predicting import *
 from mirzai.validating import *
+from mirzai.explaining import *
+from mirzai.evaluating import *
 
 __getattr__ = _moved(__name__, dict(SEEN='mirzai.regressor:STARTS', displace='mirzai.datablock:displaced_batch',
                                     moved='mirzai.claims:movement', seen_by='mirzai.claims:explained_spectra',

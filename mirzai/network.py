@@ -15,7 +15,7 @@ from fastcore.basics import patch
 from scipy.spatial.distance import cdist
 from .library import MirzaiError
 from .transforms import SavitzkyGolay
-from .gpr import LAB_ERROR, known_noise
+from .kernels import LAB_ERROR, known_noise
 from .regressor import Refits, SpectralRegressor, starting_at
 from .parts import MOST_NETS, common_words, expect_number, expect_one_of, expect_text, expect_window
 from .parts import refuse, take_common, with_prefix, without_prefix

@@ -166,3 +166,63 @@ def test_benchmark_runs(tmp_path):
     old = next(r for r in kept() if r['job']=='load_memory')
     assert machine.keys()==kept()[0].keys() and row.keys()==old.keys() and row['job']=='load_memory'
     assert row['ours_mb']<row['plain_mb'] and 0<row['ours_s'] and np.isclose(row['ratio'], row['plain_s']/row['ours_s'])
+
+# --- floors: what is fast may not become slow unseen --------------------------------------------------------------------------
+
+def times(plain, ours, floor, rounds=2, tries=4): # how many times as fast: seconds of this process alone, the best of some rounds
+    "The two ways in turns on one thread; below the floor it is measured again, since a neighbour only ever makes things slower"
+    from threadpoolctl import threadpool_limits
+    import torch
+    before = torch.get_num_threads(); torch.set_num_threads(1)
+    def took(way): start = time.process_time(); way(); return time.process_time()-start
+    try:
+        with threadpool_limits(1):
+            plain(); ours()                                   # warm
+            best = dict(plain=np.inf, ours=np.inf)
+            for _ in range(tries):
+                for _ in range(rounds): best = dict(plain=min(best['plain'], took(plain)), ours=min(best['ours'], took(ours)))
+                if best['plain']/best['ours']>=floor: break
+    finally: torch.set_num_threads(before)
+    return best['plain']/best['ours']
+
+def training(run): # one epoch: a plain loop, the learner layer after layer, and fused
+    lib = run.library(768); X,t = lib.spectra,np.log10(lib.y()).astype(np.float32)
+    return run.plain_trainer(X, t), run.our_trainer(X, t, fused=False), run.our_trainer(X, t)
+
+def prediction(run): # the paper's network as anybody would write it, and ours with its weights
+    import torch
+    from mirzai.network import KexCNN, NetRegressor, Preprocess, SpectralNet
+    lib = run.library(512); x = torch.from_numpy(lib.spectra)[:, None]
+    pre,theirs,net,m = Preprocess(1764).learn(x), run.plain_net(1764), KexCNN(1764), NetRegressor()
+    theirs.train()(pre(x[:64])); theirs.eval(); net.load_state_dict(theirs.state_dict())
+    m.net_,m.wavenumbers_,m.scale_,m.pipeline_,m.n_features_in_ = SpectralNet(pre, [net]).eval(), lib.wavenumbers, True, None, 1764
+    @torch.no_grad()
+    def plain(): return theirs(pre(x))[:, 0].numpy()
+    def ours(): return m.predict_scale(lib.spectra)
+    np.testing.assert_allclose(plain(), ours(), atol=1e-4)
+    return plain,ours
+
+def squared_distances(run):
+    from scipy.spatial.distance import cdist
+    from mirzai.gpr import apart
+    V = [np.random.default_rng(i).normal(size=(500, 1701)) for i in range(2)]
+    def plain(): return [cdist(v, v, 'sqeuclidean') for v in V]
+    return plain, lambda: apart(V)
+
+def compiler(): return shutil.which(os.environ.get('CXX') or 'g++') or shutil.which('clang++') or shutil.which('cl')
+
+@pytest.mark.skipif(not compiler(), reason='no C++ compiler: nothing is fused')
+def test_floor_of_the_training_step():
+    "Against a plain loop, and against the same learner layer after layer: that fusing still happens"
+    plain,eager,fused = training(benchmark())
+    assert times(plain, fused, 1.2)>=1.2
+    assert times(eager, fused, 1.2)>=1.2
+
+@pytest.mark.parametrize('job,floor', [(prediction, 1.5), (squared_distances, 3)])
+def test_floor(job, floor): assert times(*job(benchmark()), floor)>=floor
+
+@pytest.mark.parametrize('floor', [1.2, 1.5, 3])
+def test_a_floor_can_be_missed(floor):
+    "Work that is half as much faster as it should be, and work that is twice as much"
+    def work(n): return lambda: sum(i*i for i in range(n))
+    assert times(work(int(50_000*(1+(floor-1)/2))), work(50_000), floor, tries=1)<floor<=times(work(int(50_000*(1+(floor-1)*2))), work(50_000), floor)
