@@ -21,10 +21,11 @@ from .regressor import Refits, SpectralRegressor, starting_at
 from .parts import MOST_NETS, common_words, expect_number, expect_one_of, expect_text, expect_window
 from .parts import refuse, take_common, with_prefix, without_prefix
 
+# %% ../nbs/07_network.ipynb #mv905828
+__getattr__ = moved(__name__, dict(LEAST='mirzai.network:MIN_POINTS'))
+
 # %% ../nbs/07_network.ipynb #3e3903c1
 MIN_POINTS = 485   # fewest wavenumbers that survive five stages
-
-__getattr__ = moved(__name__, dict(LEAST='mirzai.network:MIN_POINTS'))
 
 def n_after(n:int, # points in
             stages:int=5 # of [convolution 3, average 3]

@@ -14,7 +14,7 @@ from fastcore.basics import patch
 from safetensors.torch import save_file
 from .grids import EDGE, neighbours_of
 from .library import MirzaiError, Progress
-from .worlds import ASKED, BLOCK, HIGHEST, LOWEST, WORLD_GRID, soils
+from .worlds import ASKED, AT_A_TIME, HIGHEST, LOWEST, WORLD_GRID, soils
 from .kernels import air_gap, line_over
 from .network import KexCNN, Preprocess
 from .fused import can_fuse, fused
@@ -126,7 +126,7 @@ def _cycle(net, look, mean, sd, steps, seed, quiet)->list: # loss of each batch
     run = fused if steps>500 and can_fuse(net, torch.zeros(SOILS_A_BATCH, 1, len(WORLD_GRID))) else lambda n, z: n(z)
     losses = []
     with Progress('training on made-up soils', steps, quiet) as p:
-        for i in range(-(-steps*SOILS_A_BATCH//BLOCK)):
+        for i in range(-(-steps*SOILS_A_BATCH//AT_A_TIME)):
             A,have,t = soils(seed, i)
             Z,t = _prepared(look, A, have), torch.from_numpy((t-mean)/sd)
             for z,y in zip(Z.split(SOILS_A_BATCH), t.split(SOILS_A_BATCH)):
