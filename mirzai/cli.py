@@ -260,7 +260,7 @@ def _scopes(a, lib):
 def _says_grouping(lib):
     "Refuse or say what a column of profiles cannot do"
     from mirzai.library import MirzaiError
-    from mirzai.uncertainty import kept_together
+    from mirzai.folds import kept_together
     if 'profile' not in lib.properties or kept_together(lib, 'profile'): return
     if lib.properties.profile.nunique()==1:
         raise MirzaiError(f'{lib.name}: the column profile has one value for all samples: --grouped cannot part them')
