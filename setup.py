@@ -7,5 +7,5 @@ from setuptools import setup
 cfg = ConfigParser(delimiters=['='], interpolation=None)
 cfg.read(Path(__file__).parent/'settings.ini', encoding='utf-8')
 cfg = cfg['DEFAULT']
-extras = {k: shlex.split(cfg[f'{k}_requirements']) for k in ('limesoda', 'cluster', 'instruments', 'excel', 'dev')}
+extras = {k: shlex.split(cfg[f'{k}_requirements']) for k in ('limesoda', 'cluster', 'instruments', 'excel', 'rivals', 'dev')}
 setup(version=cfg['version'], install_requires=shlex.split(cfg['requirements']), extras_require=extras)

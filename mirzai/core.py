@@ -81,7 +81,8 @@ class Progress:
     def step(self, work=1):
         self.done += 1
         self.spent += work
-        known = self.clock()-self.start>=2 and self.spent>=.1*(self.work or 0) # earlier, a guess would mislead
+        # earlier, a guess would mislead
+        known = self.clock()-self.start>=2 and self.spent>=.1*(self.work or 0)
         if self.total and known: self._estimate()
 
     def skip(self, work=1): # was there already
@@ -155,7 +156,8 @@ def deaf_workers():
         return
     from multiprocessing import resource_tracker
     from joblib.externals.loky.backend import resource_tracker as loky_tracker
-    for tracker in (resource_tracker, loky_tracker): tracker.ensure_running() # later, each would unblock the signal
+    # started later, each would unblock the signal
+    for tracker in (resource_tracker, loky_tracker): tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         with _quietly(): yield

@@ -8,19 +8,20 @@ __all__ = ['DECISIONS', 'DECISION_MARKS', 'FIELD_CELLS', 'ODD', 'MOST_ROWS', 'MO
            'write_table', 'plot_decisions', 'odd_batch', 'before_acting', 'sample_table', 'doubtful', 'field_report']
 
 # %% ../nbs/13b_field.ipynb #7465ea80
-import csv, gzip, io, re, warnings
+import gzip, re, warnings
 import numpy as np, pandas as pd
 from importlib.util import find_spec
 from pathlib import Path
 from fastcore.xml import B, Div, H2, H3, Li, P, Section, Ul
 from .library import MirzaiError, panels, some
-from .loading import atomic
+from .files import atomic, dialect, office_text, text_rows
 from .page import embed, html_table, page, svg
 from .tables import workbook_rows
 from .uncertainty import LIMITS, said
 from .units import method_words
 from .units import MG_K, MG_K2O, THRESHOLDS, mg_k, mg_k2o, threshold, threshold_remarks # noqa: F401
 from .local import holds, promise_text, validation_text
+from .local import local_score # noqa: F401
 
 # %% ../nbs/13b_field.ipynb #2ba093fe
 DECISIONS = ('wet laboratory', 'fertilise', 'leave')   # in this order a tie is broken
@@ -82,15 +83,14 @@ def decide(p_below, # (n,) probability to lie below the threshold; NaN where not
 # %% ../nbs/13b_field.ipynb #5f4fa948
 def _field_rows(path:Path)->list: # rows of text, the header first
     "The cells of a CSV as they stand"
-    raw = path.read_bytes()
-    try: text = raw.decode('utf-16' if raw[:2] in (b'\xff\xfe', b'\xfe\xff') else 'utf-8-sig')
-    except UnicodeDecodeError:
-        text = raw.decode('latin-1')
+    try:
+        with warnings.catch_warnings(action='ignore'): lines,encoding = office_text(path) # its end matters little here
+    except MirzaiError as e: raise ValueError('a binary file') from e
+    if encoding=='latin-1':
         warnings.warn(f'{path}: not UTF-8, read as Latin-1: check the names of the fields')
-    if '\0' in text: raise ValueError('a binary file')
-    first = text.partition('\n')[0]
-    sep = max(';\t,|', key=first.count)
-    return list(csv.reader(io.StringIO(text), delimiter=sep if sep in first else ' ', skipinitialspace=True))
+    if not lines: return []
+    sep,_ = dialect(lines[:1], separators=';\t,|')
+    return list(text_rows(iter(lines), sep, trim=True))
 
 # %% ../nbs/13b_field.ipynb #9ac408fd
 def _number(column:pd.Series)->pd.Series:

@@ -23,7 +23,8 @@ def from_frame(cls:SpectralLibrary,
               )->SpectralLibrary: # ids as text; the other columns are its properties
     "A library of a table in memory"
     if not isinstance(table, pd.DataFrame):
-        raise MirzaiError(f'{name}: is a {type(table).__name__}, not a table: give a DataFrame, a row a sample')
+        given = type(table).__name__
+        raise MirzaiError(f'{name}: is a {given}, not a table: give a DataFrame, a row a sample')
     if not len(table): raise MirzaiError(f'{name}: the table is empty: at least one row is needed')
     if not isinstance(table.index, pd.RangeIndex): table = table.rename_axis('id').reset_index()
     lib = library_from_table(list(map(str, table)), table, name, unit)

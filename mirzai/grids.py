@@ -51,13 +51,14 @@ def _check_ends(have, low, high, name):
         gaps.append(f'{have[-1]:g} to {high:g}')
         without.append(f'--to {have[-1]:g}')
     if gaps:
-        raise MirzaiError(f'{name}: spectra do not cover {" and ".join(gaps)} cm-1, which the model needs: measure '
-                          f'that range or train a model without it (mirzai train {" ".join(without)})')
+        raise MirzaiError(f'{name}: spectra do not cover {" and ".join(gaps)} cm-1, which the model needs: '
+                          f'measure that range or train a model without it (mirzai train {" ".join(without)})')
 
 def _check_hole(have, name):
     widest = np.max(np.diff(have), initial=0)
     if widest>HOLE:
-        raise MirzaiError(f'{name}: a hole of {widest:g} cm-1 between neighbouring wavenumbers: give the whole spectrum')
+        raise MirzaiError(f'{name}: a hole of {widest:g} cm-1 between neighbouring wavenumbers: give the '
+                          f'whole spectrum')
 
 # %% ../nbs/00a_grids.ipynb #df092ba0
 def check_cover(have, # (p,) wavenumbers of the spectra, cm⁻¹, increasing
@@ -105,7 +106,7 @@ def same_grid(w, grid # (p,) and (q,) cm⁻¹
 def to_common_grid(lib:SpectralLibrary, # absorbance
                    wavenumbers # (q,) cm⁻¹, rising
                   )->SpectralLibrary: # on these
-    "By cubic splines; up to 4 cm⁻¹ missing at an edge are filled, more is refused; what is missing stays missing"
+    "By cubic splines; 4 cm⁻¹ may be missing at an edge; values that are missing stay missing"
     w,grid = lib.wavenumbers, np.asarray(wavenumbers)
     if same_grid(w, grid): return lib.like(wavenumbers=grid)
     if max(w[0]-grid[0], grid[-1]-w[-1])>EDGE:

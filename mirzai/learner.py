@@ -18,7 +18,7 @@ from fastai.callback.schedule import ParamScheduler
 from fastai.callback.tracker import TrackerCallback
 from fastcore.basics import patch, store_attr, noop
 from .library import MirzaiError, SpectralLibrary
-from .network import LEAST, KexCNN, Preprocess, SpectralNet, NetRegressor, paper_init
+from .network import MIN_POINTS, KexCNN, Preprocess, SpectralNet, NetRegressor, paper_init
 from .fused import can_fuse, fused
 from .backbone import WORLD_GRID, load_backbone, ridge_head
 from .datablock import spectral_dls, Augment, Standardise
@@ -230,7 +230,7 @@ def _fit(self:CNNRegressor, X, t, valid):
     if r['schedule']=='cyclic' and valid is None:
         raise MirzaiError('CNNRegressor: the paper recipe stops on validation data: give valid=...')
     self.mean_,self.sd_ = t.mean(), t.std() or 1.
-    if X.shape[1]//r['pool']<LEAST: r['pool'] = 1   # too few points to spare any
+    if X.shape[1]//r['pool']<MIN_POINTS: r['pool'] = 1   # too few points to spare any
     self.pre_ = self._look(X, r)
     self.learners_ = [self._train(X, t, valid, 1000*self.seed+i) for i in range(r['nets'])]
     self.net_ = SpectralNet(self.pre_, [l.model for l in self.learners_], self.mean_, self.sd_).eval().cpu()

@@ -65,7 +65,8 @@ class SpectralLibrary:
     def __len__(self): return len(self.spectra)
 
     @property
-    def origin(self)->Origin: return origin_of(self.properties.index) if self._origin is None else self._origin
+    def origin(self)->Origin:
+        return origin_of(self.properties.index) if self._origin is None else self._origin
     @origin.setter
     def origin(self, origin): self._origin = origin
 
@@ -143,7 +144,8 @@ def _row_numbers(self:SpectralLibrary, rows):
         raise MirzaiError(f'{self.name}: a mask of {len(rows)} for {len(self)} spectra')
     if not rows.size: return rows.astype(int)
     if rows.dtype.kind not in 'biu':
-        raise MirzaiError(f'{self.name}: {some(rows.ravel())} are no row numbers: by_id takes the ids of samples')
+        raise MirzaiError(f'{self.name}: {some(rows.ravel())} are no row numbers: by_id takes the ids of '
+                          f'samples')
     return rows
 
 @patch
@@ -175,8 +177,9 @@ def y(self:SpectralLibrary,
     return self._measured(target)[0]
 
 # %% ../nbs/00_library.ipynb #lib00002
-_BELOW = re.compile(r'\s*[<≤]=?\s*(\d+(?:[.,]\d*)?|[.,]\d+)\s*')                     # <0.12
-_NOT_FOUND = re.compile(r'\s*(n\.? ?d\.?|n\.? ?n\.?|b\.?d\.?l\.?|< ?(lod|loq|m?dl|nwg|bg))\s*', re.I)   # n.d., bdl, <LOD
+# <0.12; n.d., bdl, <LOD
+_BELOW = re.compile(r'\s*[<≤]=?\s*(\d+(?:[.,]\d*)?|[.,]\d+)\s*')
+_NOT_FOUND = re.compile(r'\s*(n\.? ?d\.?|n\.? ?n\.?|b\.?d\.?l\.?|< ?(lod|loq|m?dl|nwg|bg))\s*', re.I)
 
 def _as_limits(text # (k,) cells that are no numbers
               )->tuple: # (k,) limits of those like <0.12, else NaN; (k,) booleans: like n.d.
@@ -185,6 +188,28 @@ def _as_limits(text # (k,) cells that are no numbers
     limits = [float(m[1].replace(',', '.')) if m else np.nan for m in found]
     not_found = [bool(_NOT_FOUND.fullmatch(str(v))) for v in text]
     return np.array(limits, dtype=np.float64), np.array(not_found, dtype=bool)
+
+# %% ../nbs/00_library.ipynb #lib00005
+@patch
+def _limits(self:SpectralLibrary, target)->np.ndarray: # (n,) as the column `TARGET_limit` says; else NaN
+    column = f'{target}_limit'
+    if column not in self.properties: return np.full(len(self), np.nan)
+    limit = pd.to_numeric(self.properties[column], errors='coerce')
+    text = self.properties[column].notna()&limit.isna()
+    if (limit<0).any() or text.any():
+        raise MirzaiError(f'{self.name}: {column} is negative or text: give the detection limit as a number, '
+                          f'or nothing')
+    return limit.to_numpy(dtype=np.float64, na_value=np.nan).copy()
+
+@patch
+def _no_number(self:SpectralLibrary, target, rows, not_found):
+    ids = some(self.ids[rows])
+    if not_found.all():
+        cell = self.properties[target].iloc[rows[0]]
+        raise MirzaiError(f'{self.name}: {target} of {ids} is "{cell}": if that means below the detection '
+                          f'limit, give the limit in a column {target}_limit; if it means not determined, '
+                          f'empty the cell')
+    raise MirzaiError(f'{self.name}: {target} of {ids} is not a number: correct or empty it')
 
 # %% ../nbs/00_library.ipynb #lib00004
 @patch
@@ -199,26 +224,6 @@ def _measured(self:SpectralLibrary, target)->tuple: # (n,) values; (n,) limits, 
     y[text[known]] = 0.
     if not known.all(): self._no_number(target, text[~known], not_found[~known])
     return y, limit
-
-# %% ../nbs/00_library.ipynb #lib00005
-@patch
-def _limits(self:SpectralLibrary, target)->np.ndarray: # (n,) as the column `TARGET_limit` says; else NaN
-    column = f'{target}_limit'
-    if column not in self.properties: return np.full(len(self), np.nan)
-    limit = pd.to_numeric(self.properties[column], errors='coerce')
-    text = self.properties[column].notna()&limit.isna()
-    if (limit<0).any() or text.any():
-        raise MirzaiError(f'{self.name}: {column} is negative or text: give the detection limit as a number, or nothing')
-    return limit.to_numpy(dtype=np.float64, na_value=np.nan).copy()
-
-@patch
-def _no_number(self:SpectralLibrary, target, rows, not_found):
-    ids = some(self.ids[rows])
-    if not_found.all():
-        raise MirzaiError(f'{self.name}: {target} of {ids} is "{self.properties[target].iloc[rows[0]]}": if that '
-                          f'means below the detection limit, give the limit in a column {target}_limit; if it '
-                          f'means not determined, empty the cell')
-    raise MirzaiError(f'{self.name}: {target} of {ids} is not a number: correct or empty it')
 
 # %% ../nbs/00_library.ipynb #lib00006
 @patch

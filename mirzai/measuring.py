@@ -30,8 +30,8 @@ def off_surface(A, # (n, p) absorbance
                 mirror # (n, 1) share of the light that the surface sends back where absorption is strong
                )->np.ndarray: # (n, p)
     "What the surface reflects was never absorbed"
-    single = A.dtype==np.float32
-    kept = np.exp(np.float32(-np.log(10))*A) if single else 10**-A # in single precision `exp` takes half as long
+    # 10**-A; in single precision `exp` takes half as long
+    kept = np.exp(np.float32(-np.log(10))*A) if A.dtype==np.float32 else 10**-A
     A4 = A**4
     return -np.log10(kept+mirror*A4/(A4+3))
 

@@ -23,8 +23,8 @@ class Origin:
     synthetic:bool = False # made up: nothing about real soils
 
 UNKNOWN = Origin()
-SAMPLE = Origin('KSSL sample', 'CC BY 4.0', 'the USDA KSSL and the Open Soil Spectral Library', 'United States (nearly all)',
-                'acetate')
+SAMPLE = Origin('KSSL sample', 'CC BY 4.0', 'the USDA KSSL and the Open Soil Spectral Library',
+                'United States (nearly all)', 'acetate')
 MADE_UP = Origin('made up by mirzai', synthetic=True)
 
 # %% ../nbs/00_from_where.ipynb #249a4a07

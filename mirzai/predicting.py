@@ -17,7 +17,7 @@ from .files import atomic
 from .spectra_files import SpectraFiles
 from .library import SpectralLibrary, concat
 from .local import judge_threshold
-from .opening import as_stated
+from .opening import as_stated, open_model
 from .predictor import Predictor
 from .replacing import check_report_place, may_replace_predictions, may_replace_report, soils_mark
 from .transforms import to_grid
@@ -115,9 +115,16 @@ class Predictions:
         "What the model learnt from, whether it was checked here, and what it cannot see"
         return [caution(self.predictor), *self.predictor.blind_for()]
 
+    @property
+    def counts(self)->dict: # soils, flagged; not_read: a list of ids
+        "How many soils there are, how many of them are flagged, and which files are none"
+        read = ~self.not_read
+        t = self.table
+        return dict(soils=int(read.sum()), flagged=int((t.flag[read]!='').sum()), not_read=t.id[~read].tolist())
+
     def __repr__(self):
-        unread,flagged = int(self.not_read.sum()), int((self.table.flag!='').sum())
-        return f'{len(self.table)-unread} soils, {flagged-unread} flagged; {unread} file(s) not read'
+        n = self.counts
+        return f'{n["soils"]} soils, {n["flagged"]} flagged; {len(n["not_read"])} file(s) not read'
 
     def _repr_html_(self): return self.table._repr_html_()
 
@@ -145,7 +152,7 @@ def predict_files(model, # `Predictor`, or its folder
                   **stated # units, method and limit of measured values, as in `as_stated`
                  )->Predictions:
     "Predict spectra piece by piece, and decide where a threshold is given"
-    p = model if isinstance(model, Predictor) else Predictor.load(model, factory)
+    p = open_model(model, factory)
     _check_is_kex(p, threshold is not None or keep_doubtful)
     asked = None if threshold is None else Threshold(threshold, p)
     for remark in asked.remarks if asked else []: warnings.warn(remark)

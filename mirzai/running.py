@@ -52,7 +52,7 @@ class KeepFitted:
 def is_drawn(name:str # of a model
             )->bool:
     "Does a run draw where the model looked?"
-    return all(e.explained for e in entries_of(name))
+    return all(entry.explained for entry in entries_of(name))
 
 def explain_quietly(model, # fitted on `baselines`
                     lib:SpectralLibrary, # samples to explain
@@ -122,8 +122,8 @@ def explain_and_save(lib:SpectralLibrary, results:Results, # with the table of `
     for m in fitted.index:
         held = held_out_by_splits(lib, results, m, splitting.words)
         calls.append((fit_and_save, lib, m, target, folder/m, held, scores[scores.model==m].to_dict('records')))
-    seconds = [0]*len(explained)+[fit_seconds(m, len(lib)) for m in fitted.index]
-    long_first = sorted(range(len(calls)), key=lambda i: -seconds[i])
+    seconds = [fit_seconds(m, len(lib)) for m in [*explained, *fitted.index]]
+    long_first = np.argsort(seconds, kind='stable')[::-1]
     done = in_parallel([calls[i] for i in long_first], jobs, 'explaining and saving', quiet)
     found = dict(zip(long_first, done))
     return {m: found[i] for i,m in enumerate(explained)}

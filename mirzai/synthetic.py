@@ -200,11 +200,12 @@ def fit_knots(order:str, # a name of `ORDERS`
 # %% ../nbs/02_synthetic.ipynb #a4c6bba3
 SOURCES = {'lab A': (0., 1.), 'lab B': (.6, 1.05), 'lab C': (-.9, 1.1)}   # shift in cm⁻¹, factor on widths
 
+# %% ../nbs/02_synthetic.ipynb #cd2ce978
+WATER_SD = .25   # of its logarithm
+
 def mean_water(f)->np.ndarray: # (n,) mass fraction of water that a mixture (n, 9) holds on average
     "Adsorbed water, by smectite, organic matter and kaolinite"
     return .01+.10*f[:, SOLIDS.index('smectite')]+.10*f[:, SOLIDS.index('organic')]+.02*f[:, 0]
-
-WATER_SD = .25   # of its logarithm
 
 def water_of(f, rng)->np.ndarray: # (n,) mass fraction
     "Adsorbed water of these samples on that day"
@@ -233,8 +234,16 @@ def disturb(A, # (n, p) absorbance of the mixtures
     A = measure(A, wavenumbers, rng.standard_normal((len(NUISANCE), len(A), 1)))
     return A+NOISE*rng.standard_normal(A.shape, dtype=np.float32)
 
+# %% ../nbs/02_synthetic.ipynb #fa1a4e40
+def _of_order(f, names, law)->np.ndarray: # (n,) log10
+    "What a soil's order adds to log10 Kex, whatever the soil's own composition"
+    if law!=LAW: return np.zeros(len(f))
+    typical = composition_law(f).mean()
+    at = {o: float(_between(typical, KNOTS[o])) for o in set(names)}
+    return np.array([at[o] for o in names])
+
 # %% ../nbs/02_synthetic.ipynb #a71d703e
-def _steps(f, names, C, wavenumbers, rng)->tuple: # (n, p) spectra; (n, 20, p) their changes; (n, 10) the law's
+def _steps(f, names, C, wavenumbers, rng)->tuple: # (n, p) spectra; (n, 20, p) and (n, 10) changes
     "How spectra and law answer to one standard deviation of each thing that varies"
     n,e = len(f),1e-4
     t,day = rng.standard_normal((len(NUISANCE), n, 1)), rng.lognormal(0, WATER_SD, n)
@@ -263,18 +272,11 @@ def drivers(wavenumbers, # (p,) cm⁻¹
         of = names[part] if law==LAW else None
         A,L,slope = _steps(f[part], of, C, wavenumbers, rng)
         known = L@L.transpose(0, 2, 1) + NOISE**2*np.eye(L.shape[1])
-        slope = np.pad(slope, ((0, 0), (0, L.shape[1]-slope.shape[1])))[:, :, None]   # the rest moves no potassium
+        # what else varies moves no potassium
+        slope = np.pad(slope, ((0, 0), (0, L.shape[1]-slope.shape[1])))[:, :, None]
         out.append((np.linalg.solve(known, slope).transpose(0, 2, 1)@L)[:, 0]*A.std(1, keepdims=True))
     d = np.concatenate(out)
     return pd.DataFrame(dict(wavenumber=wavenumbers, derivative=d.mean(0), strength=np.abs(d).mean(0)))
-
-# %% ../nbs/02_synthetic.ipynb #fa1a4e40
-def _of_order(f, names, law)->np.ndarray: # (n,) log10
-    "What a soil's order adds to log10 Kex, whatever the soil's own composition"
-    if law!=LAW: return np.zeros(len(f))
-    typical = composition_law(f).mean()
-    at = {o: float(_between(typical, KNOTS[o])) for o in set(names)}
-    return np.array([at[o] for o in names])
 
 # %% ../nbs/02_synthetic.ipynb #e0985e19
 class Truth:
@@ -323,7 +325,9 @@ def synthetic_library(n:int=20_000, # samples, any number
     with Progress('making spectra', -(-n//BLOCK), quiet) as p:
         for i in range(-(-n//BLOCK)):
             A,*other = _block(seed, i, w, pure, law)
-            X[i*BLOCK:(i+1)*BLOCK] = A[:n-i*BLOCK]; rest.append(other); p.step()
+            X[i*BLOCK:(i+1)*BLOCK] = A[:n-i*BLOCK]
+            rest.append(other)
+            p.step()
     props = pd.concat([r[0] for r in rest])[:n]
     f,log_kex = (np.concatenate([r[k] for r in rest])[:n] for k in (1, 2))
     lib = SpectralLibrary(X, w, props.set_axis(pd.Index([f's{seed}-{i}' for i in range(n)], name='id')),
@@ -342,7 +346,9 @@ def rescanned(lib:SpectralLibrary, # from `synthetic_library`, whole
     rng,f = np.random.default_rng(seed), lib.truth.fractions.to_numpy()
     pure = {k: pure_spectra(lib.wavenumbers, *s) for k,s in SOURCES.items()}
     mix,A = np.c_[f, water_of(f, rng)], np.empty(lib.spectra.shape)
-    for k,p in pure.items(): s = lib.properties.source.to_numpy()==k; A[s] = mix[s]@p
+    for laboratory,p in pure.items():
+        rows = lib['source'].to_numpy()==laboratory
+        A[rows] = mix[rows]@p
     props = lib.properties.assign(kex=lib.y()+dose)
     A = disturb(A, lib.wavenumbers, rng)
     return lib.like(A, properties=props, name=f'{lib.name}, scanned again')

@@ -84,6 +84,11 @@ class Trained:
         "How good it was on the soils it had not seen"
         return own_score(self.calibration) if self.calibration else None
 
+    @property
+    def held_out_text(self)->str: # a line
+        s = self.held_out
+        return f'held out in turn ({s["split"]}): r2 {s["r2"]:.2f} over all {s["n"]} soils; see its card with mirzai card'
+
     def __repr__(self):
         s = self.held_out
         known = f'r2 {s["r2"]:.2f} held out in turn ({s["split"]})' if s else 'no soils were held out'

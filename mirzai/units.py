@@ -79,7 +79,8 @@ def too_small(v, # (k,) finite values in the unit they are said to have
     return few if np.quantile(v, .9)<least else ''
 
 # %% ../nbs/00c_units.ipynb #54353cfb
-USUAL = dict(kex=.38, cec=16., oc=.7, clay=23.)   # medians; kex: 50,494 KSSL soils, the others: the bundled 500
+# medians; kex: 50,494 KSSL soils, the others: the bundled 500
+USUAL = dict(kex=.38, cec=16., oc=.7, clay=23.)
 
 def looks_like(v, # (k,) values as given
                target:str # the property
@@ -111,21 +112,23 @@ def _refuse(v, target, name, unit, why):
     ours = next((u for u,k in PROPERTY_UNITS.get(target, {}).items() if k==1), None)
     likely = [u for u in looks_like(v, target) if u!=(unit or ours)]
     looks = f'it looks like {" or ".join(likely)}' if likely else 'it looks like no unit known here'
-    remedy = f'say which with --{target}-unit {likely[0] if likely else "UNIT"}' if target in PROPERTY_UNITS else 'correct it'
+    guess = likely[0] if likely else 'UNIT'
+    remedy = f'say which with --{target}-unit {guess}' if target in PROPERTY_UNITS else 'correct it'
     if unit or not ours: raise MirzaiError(f'{name}: {target} cannot be {taken}, {why}: {looks}: {remedy}')
-    raise MirzaiError(f'{name}: {target} does not look like {taken}, {why}: {looks}: {remedy}, or --{target}-unit {ours} if it is that')
+    raise MirzaiError(f'{name}: {target} does not look like {taken}, {why}: {looks}: {remedy}, or '
+                      f'--{target}-unit {ours} if it is that')
 
 # %% ../nbs/00c_units.ipynb #67281dd4
 KEX_METHODS = dict(acetate='1 M ammonium acetate, pH 7', mehlich3='Mehlich-3', bacl2='barium chloride',
                cohex='cobaltihexamine', cal='calcium acetate lactate', other='another method')
 
-def method_words(method # a name in `KEX_METHODS`, or several with their counts; None or 'unknown': nobody said
+def method_words(method # a name in `KEX_METHODS`, or several with their counts; None, 'unknown': nobody said
                 )->str:
     "A method for people"
     return KEX_METHODS.get(method, 'an unknown method' if method in (None, '', 'unknown') else str(method))
 
-_ALIASES = dict(ammoniumacetate='acetate', nh4oac='acetate', mehlichiii='mehlich3', m3='mehlich3', bariumchloride='bacl2',
-                cobaltihexamine='cohex', nan='unknown', none='unknown')
+_ALIASES = dict(ammoniumacetate='acetate', nh4oac='acetate', mehlichiii='mehlich3', m3='mehlich3',
+                bariumchloride='bacl2', cobaltihexamine='cohex', nan='unknown', none='unknown')
 
 def method_name(text # as a table has it
                )->str: # a key of `KEX_METHODS`, 'unknown', or the text itself
@@ -161,31 +164,11 @@ def _own_unit(self:SpectralLibrary, target, unit)->str|None:
         raise MirzaiError(f'{self.name}: {column} says {said[0]}, not {unit}: give one of them')
     return said[0]
 
-# %% ../nbs/00c_units.ipynb #5c85aa55
-@patch
-def stated(self:SpectralLibrary,
-           target:str='kex', # the property
-           unit:str=None, # of its values, one of `PROPERTY_UNITS`; default: its column TARGET_unit, else ours
-           method:str=None, # one of `KEX_METHODS`; default: its column TARGET_method
-           limit:float=None # detection limit, in the table's unit, of values such as n.d.
-          )->SpectralLibrary: # values and limits in our unit; unit, method and limit in columns beside them
-    "A property in mirzai's unit, with what is known of it"
-    if target not in self.properties: return self
-    if method is not None and method not in KEX_METHODS:
-        raise MirzaiError(f'method {method!r} of {target} is not known: use one of {", ".join(KEX_METHODS)}')
-    out = self.like(properties=self.properties.copy())
-    if method is not None: out._agrees(target, method)
-    if limit is not None: out._give(f'{target}_limit', float(limit))
-    unit = out._own_unit(target, unit)
-    if unit is not None: out._convert(target, unit)
-    if method is not None: out._give(f'{target}_method', method)
-    return out
-
 # %% ../nbs/00c_units.ipynb #8517dceb
 @patch
 def _give(self:SpectralLibrary, column, value):
     "Fill a column where it is empty"
-    there = self.properties[column] if column in self.properties else pd.Series(None, self.properties.index, dtype=object)
+    there = self.properties.get(column, pd.Series(None, self.properties.index, dtype=object))
     self.properties[column] = there.where(there.notna()&(there.astype(str)!=''), value)
 
 @patch
@@ -208,6 +191,26 @@ def _convert(self:SpectralLibrary, target, unit):
     if np.isfinite(limit).any(): self.properties[f'{target}_limit'] = limit/k
     self.properties[f'{target}_unit'] = ours
 
+# %% ../nbs/00c_units.ipynb #5c85aa55
+@patch
+def stated(self:SpectralLibrary,
+           target:str='kex', # the property
+           unit:str=None, # of its values, one of `PROPERTY_UNITS`; default: its column TARGET_unit, else ours
+           method:str=None, # one of `KEX_METHODS`; default: its column TARGET_method
+           limit:float=None # detection limit, in the table's unit, of values such as n.d.
+          )->SpectralLibrary: # values and limits in our unit; unit, method and limit in columns beside them
+    "A property in mirzai's unit, with what is known of it"
+    if target not in self.properties: return self
+    if method is not None and method not in KEX_METHODS:
+        raise MirzaiError(f'method {method!r} of {target} is not known: use one of {", ".join(KEX_METHODS)}')
+    out = self.like(properties=self.properties.copy())
+    if method is not None: out._agrees(target, method)
+    if limit is not None: out._give(f'{target}_limit', float(limit))
+    unit = out._own_unit(target, unit)
+    if unit is not None: out._convert(target, unit)
+    if method is not None: out._give(f'{target}_method', method)
+    return out
+
 # %% ../nbs/00c_units.ipynb #18ebb933
 @patch
 def check_unit(self:SpectralLibrary,
@@ -218,8 +221,8 @@ def check_unit(self:SpectralLibrary,
     check_values(y[y>0] if target=='kex' else y, target, self.name, unit)
     most = np.nanmax(self._measured(target)[1], initial=0)
     if target in PLAUSIBLE.index and most>PLAUSIBLE['median'][target]:
-        raise MirzaiError(f'{self.name}: {target} has a detection limit of {most:.4g}, above most soils: is it in another unit '
-                          f'than {unit or property_info(target)["unit"]}? Say which with --{target}-unit')
+        raise MirzaiError(f'{self.name}: {target} has a detection limit of {most:.4g}, above most soils: is it in '
+                          f'another unit than {unit or property_info(target)["unit"]}? Say which with --{target}-unit')
     return self
 
 # %% ../nbs/00c_units.ipynb #75290ac2
@@ -227,7 +230,7 @@ def check_unit(self:SpectralLibrary,
 def check_training(self:SpectralLibrary,
                    target:str='kex' # the property to be learnt
                   )->SpectralLibrary: # itself
-    "Refuse what no model should be trained on: non-finite absorbance, repeated ids, a constant or impossible property"
+    "Refuse non-finite absorbance, repeated ids, and a property that is constant or that no soil has"
     bad = ~np.isfinite(self.spectra).all(1)
     if bad.any():
         raise MirzaiError(f'{self.name}: absorbance missing, infinite or text in {bad.sum()} row(s), ids '
@@ -261,7 +264,8 @@ THRESHOLD_METHOD = 'acetate'   # by which all three were measured
 
 # %% ../nbs/00c_units.ipynb #ab90326d
 BARE = 2.   # cmol(+)/kg: largest threshold that needs no unit
-_PER_CMOL = {'cmol/kg': 1, 'mgk2o/100g': MG_K2O, 'mgk/kg': MG_K, 'mg/kg': MG_K, 'mgk/100g': MG_K/10, 'mg/100g': MG_K/10}
+_PER_CMOL = {'cmol/kg': 1, 'mgk2o/100g': MG_K2O, 'mgk/kg': MG_K, 'mg/kg': MG_K, 'mgk/100g': MG_K/10,
+             'mg/100g': MG_K/10}
 _NUMBER = r'([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?inf|nan)(.*)'
 
 def _read_threshold(text)->float: # cmol(+)/kg
@@ -286,9 +290,10 @@ def threshold(text # 'rice', 'soybean', 'plateau', '0.53', '25mgK2O/100g', '200m
     name = re.sub(r'\s', '', str(text)).lower().replace('₂', '2')
     kex = float(THRESHOLDS.kex[name]) if name in THRESHOLDS.index else _read_threshold(name)
     least = property_info('kex')['detection']
-    if not 0<kex<=50: raise MirzaiError(f'threshold {str(text)[:40]!r} is {kex:.3g} cmol/kg: give above 0, at most 50')
+    asked = f'threshold {str(text)[:40]!r} is {kex:.3g} cmol/kg'
+    if not 0<kex<=50: raise MirzaiError(f'{asked}: give above 0, at most 50')
     if kex<least:
-        raise MirzaiError(f'threshold {str(text)[:40]!r} is {kex:.3g} cmol/kg, below the detection limit of '
+        raise MirzaiError(f'{asked}, below the detection limit of '
                           f'{least:g}: no laboratory could tell; give a higher one')
     words = f'{kex:.3g} cmol(+)/kg = {mg_k2o(kex):.3g} mg K2O/100 g'
     return kex, f'{name}: {words}' if name in THRESHOLDS.index else words

@@ -12,6 +12,7 @@ import numpy as np, pandas as pd
 from .core import MirzaiError
 from .library import SpectralLibrary
 from .local import kept_soils, local_score, more_needed, tests_table, validation_text
+from .opening import open_model
 from .predictor import Predictor
 from .units import method_words
 
@@ -63,8 +64,7 @@ class Validation:
 
 # %% ../nbs/14i_validating.ipynb #77f9341a
 def compared(p:Predictor, lib:SpectralLibrary, # from `local_soils`
-             day:str|None=None, # of the comparison; default: today
-             factory:str|None=None # what makes a model of your own, as in `Predictor.load`
+             day:str|None=None # of the comparison; default: today
             )->Validation:
     "Predict local soils and test what comes out"
     t = p.predict(lib).assign(observed=lib.y(), limit=lib.limit(), difficulty=p.calibration.difficulty(lib))
@@ -101,7 +101,7 @@ def validate(model, # `Predictor`, or its folder
              factory:str|None=None # what makes a model of your own, as in `Predictor.load`
             )->Validation:
     "Compare a model with local soils that a laboratory has analysed"
-    p = model if isinstance(model, Predictor) else Predictor.load(model, factory)
+    p = open_model(model, factory)
     v = compared(p, local_soils(p, local), day)
     if keep: keep_validation(v, force)
     return v

@@ -1,0 +1,127 @@
+"Estimators that are somebody else's: evaluated, certified, kept, loaded and predicted with by the command; what goes wrong is one line"
+import json, sys
+from pathlib import Path
+import numpy as np, pandas as pd, pytest
+from mirzai.cli import main
+from mirzai.core import MirzaiError
+from mirzai.datasets import read_library
+from mirzai.experiment import evaluate
+from mirzai.predictor import Predictor
+
+LIBRARY = Path(__file__).parent/'kept'/'0.11.0'/'library.csv'      # 48 soils, 57 wavenumbers
+MODULE = '''
+import numpy as np
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from mirzai.transforms import SNV
+def ridge(): return make_pipeline(SNV(), Ridge(.01))
+def forest(): return RandomForestRegressor(5)
+def raises(): return 1/0
+def three(): return 3
+class Short(Ridge):
+    def predict(self, X): return super().predict(X)[:-1]
+class Nothing(Ridge):
+    def predict(self, X): return super().predict(X)*np.nan
+'''
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    "A folder with a module of one's own, in which one stands"
+    (tmp_path/'own_models.py').write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    sys.modules.pop('own_models', None)
+    yield tmp_path
+    sys.modules.pop('own_models', None)
+
+@pytest.fixture
+def lines(capsys):
+    "What the command says on stderr, its exit code first"
+    def run(*args):
+        capsys.readouterr()
+        try: code = main([str(a) for a in args])
+        except SystemExit as e: code = e.code             # an argument that is refused
+        return code, [l for l in capsys.readouterr().err.splitlines() if l.startswith('mirzai: ') and 'warning' not in l]
+    return run
+
+def train(name, **_): return ['train', LIBRARY, '--model', name, '--folds', 3, '--jobs', 1, '--out', 'model']
+
+@pytest.fixture
+def trained(place, lines):
+    assert lines(*train('own_models:forest'))==(0, [])
+    return place/'model'
+
+def test_from_the_command_to_intervals(trained, lines):
+    assert lines('predict', 'model', LIBRARY, '--out', 'p.csv', '--model', 'own_models:forest')[0]==0
+    t = pd.read_csv('p.csv')
+    assert len(t)==48 and np.isfinite(t[['predicted', 'lower', 'upper', 'strangeness']]).all(None) and (t.lower<t.upper).all()
+    p = Predictor.load(trained, 'own_models:forest')
+    again = p.predict(read_library(LIBRARY))
+    assert np.allclose(again.predicted, t.predicted, rtol=1e-6)      # its open random states were set, and are again
+    assert 'own_models:forest' in repr(p)
+
+def test_a_folder_runs_nothing_by_itself(trained, lines):
+    sys.modules.pop('own_models', None)
+    code, said = lines('predict', 'model', LIBRARY, '--out', 'p.csv')
+    assert code==2 and said==['mirzai: model: own_models:forest makes this model, and no folder may call it: name it yourself, '
+                              '--model own_models:forest']
+    code, said = lines('predict', 'model', LIBRARY, '--out', 'p.csv', '--model', 'own_models:ridge')
+    assert code==2 and said==['mirzai: model: own_models:forest makes this model, not own_models:ridge: name the one that made it']
+    assert 'own_models' not in sys.modules
+    assert sorted(f.name for f in trained.iterdir())==['.mirzai.json', 'model.json', 'weights.safetensors']
+
+@pytest.mark.parametrize('change, line', [('RandomForestRegressor(6)', 'gives another estimator than the one that was trained'),
+                                          ('1/0', 'gives no estimator, but ZeroDivisionError')])
+def test_another_estimator_by_the_same_name_is_refused(trained, place, lines, change, line):
+    (place/'own_models.py').write_text(MODULE.replace('RandomForestRegressor(5)', change))
+    sys.modules.pop('own_models', None)
+    code, said = lines('predict', 'model', LIBRARY, '--out', 'p.csv', '--model', 'own_models:forest')
+    assert code==2 and len(said)==1 and line in said[0]
+
+def test_words_of_a_folder_are_checked(trained):
+    from mirzai.saving import fingerprint
+    meta = json.loads((trained/'model.json').read_text())
+    for change in (dict(factory='os.system("x")'), dict(factory=3), dict(seed=-1), dict(shift=None), dict(what='a\nb')):
+        other = meta|dict(settings=meta['settings']|change)
+        other['sha256'] = fingerprint(other, (trained/'weights.safetensors').read_bytes())
+        (trained/'model.json').write_text(json.dumps(other))
+        with pytest.raises(MirzaiError, match=f'settings.{[*change][0]} is .* which must be'): Predictor.load(trained, 'own_models:forest')
+
+def test_a_model_of_ours_needs_no_factory(lines):
+    code, said = lines('predict', LIBRARY.parent/'plsr', LIBRARY, '--out', 'p.csv', '--model', 'own_models:ridge')
+    assert code==2 and 'which did not make it: leave it out' in said[0]
+
+@pytest.mark.parametrize('name, line', [
+    ('own_models:raises', 'gives no estimator, but ZeroDivisionError'), ('own_models:three', 'gives int, which cannot fit and predict'),
+    ('own_models:Short', 'predicts 19 values for 20 spectra'), ('own_models:Nothing', 'predicts no numbers for its own training spectra'),
+    ('own_models:rigde', 'own_models has no rigde; did you mean ridge?'), ('nowhere.at.all:make', 'cannot be imported (No module named'),
+    ('own_models:a:b', 'is not known'), ('plsr+own_models:ridge', 'is not known')])
+def test_what_goes_wrong_is_one_line(place, lines, name, line):
+    code, said = lines(*train(name))
+    assert code==2 and len(said)==1 and line in said[0] and not Path('model').exists()
+
+def test_beside_ours_and_resumed(place, lines):
+    ask = ['evaluate', LIBRARY, '--models', 'plsr', '--model', 'own_models:ridge', '--jobs', 1, '--out', 'store']
+    assert lines(*ask, '--splits', 1)==(0, [])
+    about = json.loads(Path('store/.mirzai.json').read_text())['about']['settings']
+    assert about['own_models:ridge']['factory']=='own_models:ridge' and len(about['own_models:ridge']['estimator'])==12
+    assert lines(*ask, '--splits', 2)==(0, [])
+    scores = pd.read_parquet('store/scores.parquet')
+    assert scores.groupby('model').seed.nunique().to_dict()=={'plsr': 2, 'own_models:ridge': 2}
+    n = scores.query('split=="test" and group=="all"').pivot(index='seed', columns='model', values='n')
+    assert (n['plsr']==n['own_models:ridge']).all()                       # the same soils
+    (place/'own_models.py').write_text(MODULE.replace('Ridge(.01)', 'Ridge(.02)')); sys.modules.pop('own_models', None)
+    code, said = lines(*ask, '--splits', 2)
+    assert code==2 and 'holds results with other settings' in said[0]
+
+def test_estimators_in_a_dictionary():
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+    from mirzai.transforms import SNV
+    lib = read_library(LIBRARY)
+    found = evaluate(lib, {'ridge': make_pipeline(SNV(), Ridge()), 'made': lambda: Ridge(.1), 'plsr': 'plsr'}, range(2), jobs=1, quiet=True)
+    alone = evaluate(lib, ['plsr'], range(2), jobs=1, quiet=True)
+    assert set(found.scores.model)=={'ridge', 'made', 'plsr'} and not found.failed
+    pd.testing.assert_frame_equal(found.scores.query('model=="plsr"').reset_index(drop=True), alone.scores)
+    with pytest.raises(MirzaiError, match='is a model of this library'): evaluate(lib, {'gpr': Ridge()}, range(1), quiet=True)
