@@ -1378,6 +1378,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                   'mirzai.replacing.soils_mark': ('replacing.html#soils_mark', 'mirzai/replacing.py')},
             'mirzai.report': { 'mirzai.report._from_the_floor': ('report.html#_from_the_floor', 'mirzai/report.py'),
                                'mirzai.report._grouped': ('report.html#_grouped', 'mirzai/report.py'),
+                               'mirzai.report._where_it_looked': ('report.html#_where_it_looked', 'mirzai/report.py'),
                                'mirzai.report.bands_table': ('report.html#bands_table', 'mirzai/report.py'),
                                'mirzai.report.cautions': ('report.html#cautions', 'mirzai/report.py'),
                                'mirzai.report.control_text': ('report.html#control_text', 'mirzai/report.py'),

@@ -39,7 +39,7 @@ MOST = 5000             # training spectra from which they are taken; more chang
 def directions(Z, # (n, p)
                k:int, # how many; a quarter as many as `of` samples at most
                seed:int=0, # of the solver
-               of:int=None # size of the whole training set, where this is a part of it; default: n
+               of:int|None=None # size of the whole training set, where this is a part of it; default: n
               )->tuple: # (p,) middle, (k, p) axes, (k,) variances along them
     "Principal components"
     few = max((of or len(Z))//4, 1)
@@ -117,7 +117,7 @@ STATISTICS = ('q', 't2', 'remoteness')
 
 def unseen(model, # fitted on `train`; None: no remoteness
            train:SpectralLibrary, new:SpectralLibrary,
-           of:int=None # size of the whole training set, where `train` is a part of it
+           of:int|None=None # size of the whole training set, where `train` is a part of it
           )->np.ndarray: # (n_new, 3) of `STATISTICS`
     "How new spectra look to a training set and its model"
     parts,t2 = _describe(train, of=of)._measure(new.spectra)
@@ -129,7 +129,7 @@ def certify(make, # function of nothing that gives an unfitted estimator
             lib:SpectralLibrary, # the training set
             folds:int=10, # trainings it costs
             groups:str='profile', # column whose samples stay in one fold, where the library has it
-            by:str=None, # column of groups with errors of their own, such as 'order'
+            by:str|None=None, # column of groups with errors of their own, such as 'order'
             seed:int=0, # of the folds
             jobs:int=1 # folds at a time
            )->tuple: # Calibration; (n, 3) DataFrame for `fit_domain`

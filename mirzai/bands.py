@@ -52,7 +52,7 @@ def _ends(low, high=None):
 
 # %% ../nbs/11b_bands.ipynb #04c1c66b
 def assign(low:float, # a wavenumber (cm⁻¹), or the lower end of a range
-           high:float=None, # the upper end; default: a single wavenumber
+           high:float|None=None, # the upper end; default: a single wavenumber
            most:int=4 # candidates at most; `None`: all
           )->pd.DataFrame: # columns of `soil_bands` and `fit`, 0 to 1; no rows where nothing is known
     "What may absorb there, best first; of equals the narrower"
@@ -70,7 +70,7 @@ def _likely(low, high=None):
 
 # %% ../nbs/11b_bands.ipynb #73be3b55
 def assignment(low:float, # a wavenumber (cm⁻¹), or the lower end of a range
-               high:float=None # the upper end
+               high:float|None=None # the upper end
               )->str: # such as 'kaolinite: O-H stretching (or gibbsite, illite)'
     "What lies there, as one short line"
     t = _likely(low, high)
@@ -96,7 +96,7 @@ NAMED = [(3688, 3703), (3611, 3635), (3300, 3500), (2900, 2940), (2498, 2532), (
 
 # %% ../nbs/11b_bands.ipynb #80afa85c
 def name_bands(ax, # axes of a spectrum, such as `spectrum_axes` gives, the spectrum drawn
-               ranges:list=None, # (low, high) in cm⁻¹ of each; default: what most soils show
+               ranges:list|None=None, # (low, high) in cm⁻¹ of each; default: what most soils show
                most:int=2, # names to a range: the best, and rivals at least half as good
                size:float=7 # of the letters, points
               ):

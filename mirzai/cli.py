@@ -283,7 +283,7 @@ def parser()->argparse.ArgumentParser:
     return command_parser([run, data, train, predict, validate, card, doctor, evaluate, explain, pretrain, paper])
 
 # %% ../nbs/15_cli.ipynb #6dac35a8
-def main(args:list=None # command-line words; default: those of the process
+def main(args:list|None=None # command-line words; default: those of the process
         )->int: # exit code
     "The `mirzai` command"
     a = parser().parse_args(args)

@@ -151,8 +151,8 @@ def origins(known:dict, # from `named_models`
     return {k: make_model(known[k], target).origin() for k in theirs}
 
 # %% ../nbs/10_experiment.ipynb #ccd72f4b
-def _opened(store, lib, target, settings, keep, extras)->Store: # None: nothing is kept
-    if store is None: return
+def _opened(store, lib, target, settings, keep, extras)->Store|None: # None: nothing is kept
+    if store is None: return None
     about = dict(library=library_fingerprint(lib), target=target, settings=settings, keep=sorted(set(keep)),
                  extras=[as_plain(f) for f in extras])
     return Store(store, made_by(extras)|about)
@@ -179,11 +179,11 @@ def evaluate(lib:SpectralLibrary, # the selected library
              seeds=range(10), # one split each; with folds: one repeat each
              sizes=None, # training samples, for a learning curve; None among them: all there are
              scopes=('all',), # who is kept from whom, see above
-             folds:int=None, # cross-validate each scope instead
+             folds:int|None=None, # cross-validate each scope instead
              target:str='kex', # property predicted
              settings=None, # {model: further arguments}
              store=None, # folder that keeps the results and from which to go on; default: memory
-             jobs:int=None, # processes; default: one a core
+             jobs:int|None=None, # processes; default: one a core
              keep=('valid', 'test'), # parts whose predictions are kept
              extras=(), # see `run_task`
              quiet:bool=False # no progress

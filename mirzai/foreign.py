@@ -83,9 +83,9 @@ class Foreign(SpectralRegressor):
     kind,by_factory = 'foreign', True
     def __init__(self,
         make=None, # an unfitted estimator, a function that gives one, or its name, 'package.module:function'
-        name:str=None, # what errors and cards call it; default: its factory's name, or its class
+        name:str|None=None, # what errors and cards call it; default: its factory's name, or its class
         target:str='kex', # property predicted
-        log10:bool=None, # model the logarithm? None: as `PROPERTIES` says
+        log10:bool|None=None, # model the logarithm? None: as `PROPERTIES` says
         seed:int=0, # for every random state that is open
         wavenumbers=None # (p,) cm⁻¹, when fitted on plain arrays
     ): store_attr()
@@ -187,7 +187,7 @@ def _check_factory(stored:str, given): # what the folder says; what the caller s
 # %% ../nbs/09fb_your_own.ipynb #05de2621
 @patch(cls_method=True)
 def unpack(cls:Foreign, words:dict, arrays:dict, # from `pack`
-           factory:str=None # the name of its factory, said again by the caller
+           factory:str|None=None # the name of its factory, said again by the caller
           )->Foreign: # refitted
     "The model that `pack` took apart, if the caller lets its factory run"
     check_foreign(words, len(words['wavenumbers']))

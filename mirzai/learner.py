@@ -26,7 +26,7 @@ from .gpr import LAB_ERROR, known_noise
 
 # %% ../nbs/09_learner.ipynb #d69f11df
 def cnn_learner(dls:DataLoaders, # from `spectral_dls`
-                n_wavenumbers:int=None, # p; default: counted on a batch
+                n_wavenumbers:int|None=None, # p; default: counted on a batch
                 dropout:float=.2, # before the last layers
                 wd:float=.05, # decoupled weight decay
                 net:nn.Module=None, # another network, (n, 1, p) to (n, 1)
@@ -118,7 +118,7 @@ def native_bf16()->bool: # has this processor matrix units for bfloat16?
 class Fused(Callback):
     "Train a `KexCNN` with fewer passes over memory, where that compiles"
     def __init__(self,
-        bf16:bool=None # autocast to bfloat16? None: as `native_bf16` says
+        bf16:bool|None=None # autocast to bfloat16? None: as `native_bf16` says
     ): store_attr()
 
     def before_fit(self):
@@ -178,13 +178,13 @@ def seeded(seed:int):
 class CNNRegressor(NetRegressor):
     "The paper's network as a scikit-learn regressor, trained with fastai"
     def __init__(self,
-        recipe:str=None, # a name in `RECIPES`; None: by the number of training samples
+        recipe:str|None=None, # a name in `RECIPES`; None: by the number of training samples
         seed:int=0, # of everything random
-        nets:int=None, # networks averaged; None: as the recipe says
-        epochs:int=None, # None: as the recipe says
-        lr:float=None, # largest learning rate; None: as the recipe says
+        nets:int|None=None, # networks averaged; None: as the recipe says
+        epochs:int|None=None, # None: as the recipe says
+        lr:float|None=None, # largest learning rate; None: as the recipe says
         target:str='kex', # property predicted
-        log10:bool=None, # model the logarithm? None: as `PROPERTIES` says
+        log10:bool|None=None, # model the logarithm? None: as `PROPERTIES` says
         wavenumbers=None, # (p,) cm⁻¹, when fitted on plain arrays
         verbose:bool=False, # show fastai's table of epochs?
         pretrained:bool=False # the backbone with a kernel as its last layer

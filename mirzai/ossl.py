@@ -82,7 +82,7 @@ def _size(headers)->int|None:
 # %% ../nbs/01b_ossl.ipynb #71d9e963
 def _ask(url:str, # where the file is
          start:int=0, # first byte wanted
-         mark:str=None, # version of the file that the bytes before `start` came from
+         mark:str|None=None, # version of the file that the bytes before `start` came from
         ): # the open answer: status 206 with the rest, 200 with everything
     "Ask a server for a file, or for the rest of it"
     headers = {'User-Agent': 'mirzai', 'Accept-Encoding': 'gzip'}         # the bytes as they are stored
@@ -183,7 +183,7 @@ def _record(path:Path)->Path: return path.with_name(path.name+'.sha256.json')
 
 # %% ../nbs/01b_ossl.ipynb #b2b44efe
 def check_hash(path, # a downloaded file
-               sha256:str=None # what it must be; default: what was recorded at first use, if it was
+               sha256:str|None=None # what it must be; default: what was recorded at first use, if it was
               )->str: # its SHA-256, 64 hexadecimal digits
     "Is this still the file that was used first?"
     path = Path(path)
@@ -413,7 +413,7 @@ def fetch_ossl(out, # the table to be made; ends in .parquet
                properties=('kex', 'cec', 'oc', 'clay', 'ph'), # short names or OSSL's own
                url:str=OSSL_URL, # the whole-database CSV.gz, level 0
                cache=None, # folder for the download; default: `cache_folder()`
-               sha256:str=None, # the file's sum, if known; default: that of its first use
+               sha256:str|None=None, # the file's sum, if known; default: that of its first use
                quiet:bool=False # show no progress
               )->str: # one line: rows kept and dropped, the sum, and that the live server was not tested
     "Download OSSL (once), check it, and make a library of it; not tested against the live server"

@@ -336,12 +336,12 @@ def _declared(cell)->str: # 'percent', 'reflectance' or ''
 def _as_columns(rows:list, name, decimal)->Layout|None:
     "A table whose wavenumbers run downwards in its first column"
     at = _downwards(rows, decimal)
-    if at is None: return
+    if at is None: return None
     width = len(rows[at])
     looks = looks_like_axis([as_number(r[0], decimal) for r in rows[at:at+10]])
-    if looks=='plain counting' or looks=='values of spectra': return
+    if looks=='plain counting' or looks=='values of spectra': return None
     start = next(i for i in range(at+1) if len(rows[i])==width)
-    if start<at and not _names_axis(rows[start], [as_number(r[0], decimal) for r in rows[at:at+10]]): return
+    if start<at and not _names_axis(rows[start], [as_number(r[0], decimal) for r in rows[at:at+10]]): return None
     if width==2: return Layout('pair', at, ['', Path(name).stem], at, _declared(rows[start][1]) if start<at else '')
     header = list(map(str, rows[start])) if start<at else ['', *map(str, range(1, width))]
     return Layout('columns', start, header, start+(start<at))
@@ -354,11 +354,12 @@ def find_layout(rows:list, # the first rows of a file, each a list of cells
     "Where a table of spectra stands among the first rows of a file"
     out = _as_rows(rows, name)
     down = _as_columns(rows, name, decimal) if out is None or _on_its_side(rows, out) else None
-    if out is None and down is None:
+    found = down or out
+    if found is None:
         axes = [Axis(row) for i,row in enumerate(rows) if row and _may_be_axis(i, row)]
         odd = [a for a in axes if a.looks and (a is axes[0] or a.looks!='values of spectra')]
         _refuse_axis((odd or axes or [Axis([])])[0], name)
-    return down or out
+    return found
 
 def _on_its_side(rows, layout)->bool:
     "Do the numbers over the columns name samples? The first column says so, or they span less than any spectrum"

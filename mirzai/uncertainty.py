@@ -108,9 +108,9 @@ def calibration_from(lib:SpectralLibrary, # the samples, one predicted several t
                      observed, predicted, # (n,) in the target's own unit; no model saw the sample it predicts
                      split:str, # which samples were kept from which model, in words
                      target:str='kex', # property predicted
-                     log10:bool=None, # was its logarithm modelled? None: as `PROPERTIES` says
+                     log10:bool|None=None, # was its logarithm modelled? None: as `PROPERTIES` says
                      fold=None, # (n,) what a sample's difficulty leaves out; None: ten parts, copies together
-                     by:str=None, # column of groups with errors of their own, such as 'order'
+                     by:str|None=None, # column of groups with errors of their own, such as 'order'
                      k:int=25, # neighbours that tell how hard a soil is; None: one width for all
                      beta:float=.5, # share of the mean error added to theirs
                      window:int=200, # errors used for a new soil, of those predicted most like it; None: all
@@ -156,7 +156,7 @@ def calibrate(make, # function of nothing that gives an unfitted estimator
               jobs:int=1, # folds at a time
               also=None, # of `out_of_fold`
               **settings # by, k, beta, window of `calibration_from`
-             )->Calibration: # with `also`: a pair, the calibration and what it saw
+             ): # `Calibration`; with `also`: a pair, the calibration and what it saw
     "Cross-conformal calibration: no sample is lost to training, doi 10.1007/s10472-013-9368-4"
     if by := settings.get('by'): _named(lib, by)                     # known before the folds are trained
     model,fold = make(), fold_numbers(lib, folds, groups, seed)
@@ -329,7 +329,7 @@ def check(calibration:Calibration,
           predicted, # (n,) from the model trained on all, in the target's own unit
           lib:SpectralLibrary, # the same soils, with what was measured; none of them trained on
           level:float=.9, # of the intervals
-          by:str=None, # column of groups to look at; default: the calibration's own
+          by:str|None=None, # column of groups to look at; default: the calibration's own
           thresholds=CHECK_LEVELS, # in the target's own unit
           bins:int=10, # of the probabilities
           seed:int=0 # of what chance alone would give

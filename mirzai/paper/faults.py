@@ -164,7 +164,7 @@ def misread(lib:SpectralLibrary, # real spectra
 MISMATCHES = [('right', 'right'), ('right', 'floored'), ('right', 'restored'), ('floored', 'right')]
 
 def floored_grid(seeds=range(10), # random splits
-                 n_components:int=None # of PLSR; None: chosen inside the training part
+                 n_components:int|None=None # of PLSR; None: chosen inside the training part
                 )->pd.DataFrame: # one row a seed: R² (log10) by what was trained on and predicted
     "Test R² of PLSR when training and test spectra were read on different grids: real sample"
     libs,rows = misread(load_sample().select('kex')),{}
