@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np, pandas as pd
 from joblib import Parallel, delayed
 from scipy.interpolate import CubicSpline
-from mirzai.applicability import auroc, certify, fit_domain
+from mirzai.applicability import separation, certify, fit_domain
 from mirzai.experiment import grouped_split, make_model, random_split
 from mirzai.library import SpectralLibrary
 from mirzai.loading import LIMESODA_MIR, load_limesoda, load_sample
@@ -53,7 +53,7 @@ def bias(model, c, lib, new): # by order: soils calibrated on, fresh profiles, m
     return pd.DataFrame(dict(calibrated_on=known.size(), profiles=here.profiles.nunique(), bias_calibration=known.mean(), bias_fresh=here.bias_fresh.mean()))
 
 def strangers(known, looks, label): # rows: AUROC and share flagged of each kind
-    return [label|dict(stranger=k, n=len(t), auroc=auroc(known.strangeness, t.strangeness), flagged=flagged(t),
+    return [label|dict(stranger=k, n=len(t), auroc=separation(known.strangeness, t.strangeness), flagged=flagged(t),
                        median_strangeness=t.strangeness.median()) for k,t in looks.items()]
 
 def synthetic(name, n, n_fresh, jobs):

@@ -1,4 +1,4 @@
-"Everything public, for notebooks: `from mirzai.all import *`"
+"What people use, for notebooks: `from mirzai.all import *`; every other public name can be imported from here by name"
 from mirzai.core import MirzaiError, some, Progress, moved as _moved
 from mirzai.plots import *
 from mirzai.origin import Origin
@@ -49,6 +49,8 @@ from mirzai.claims import *
 from mirzai.control import *
 from mirzai.verdicts import *
 from mirzai.response import *
+from mirzai.folds import fold_numbers, out_of_fold
+from mirzai.promises import coverage, held, reliability
 from mirzai.uncertainty import Calibration, calibrate, said
 from mirzai.applicability import Domain, certify, fit_domain
 from mirzai.certificate import *
@@ -69,6 +71,26 @@ from mirzai.validating import *
 from mirzai.explaining import *
 from mirzai.evaluating import *
 
-__getattr__ = _moved(__name__, dict(SEEN='mirzai.regressor:STARTS', displace='mirzai.datablock:displaced_batch',
-                                    moved='mirzai.claims:movement', seen_by='mirzai.claims:explained_spectra',
-                                    SHARE='mirzai.claims:IMPORTANT_SHARE'))
+__all__ = [
+    # spectra and values
+    'MirzaiError', 'SpectralLibrary', 'Origin', 'concat', 'load_sample', 'load_limesoda', 'open_library',
+    'read_library', 'write_library', 'read_values', 'read_instruments', 'fetch_ossl', 'synthetic_library',
+    'to_grid', 'KSSL_GRID', 'SNV', 'SavitzkyGolay', 'mg_k', 'threshold',
+    # models and what they are worth
+    'SpectralRegressor', 'PLSR', 'GPR', 'CNNRegressor', 'Ensemble', 'TransferGPR', 'KexCNN', 'make_model',
+    'default_models', 'load_backbone', 'r2', 'lccc', 'rmse', 'mape', 'bias', 'random_split', 'kfold_splits',
+    'evaluate', 'Results', 'read_results', 'paired_bootstrap', 'Sweep', 'Store',
+    # where they look, and how sure they are
+    'attribute', 'Attribution', 'name_bands', 'verdicts', 'dose_response', 'certify', 'fit_domain',
+    # from a model to a field
+    'run', 'train', 'predict_files', 'Costs', 'validate', 'Predictor', 'save_model', 'model_card', 'decide',
+    'field_report',
+    # pictures
+    'panels', 'spectrum_axes',
+]
+
+# names of 0.11 that changed
+__getattr__ = _moved(__name__, dict(
+    SEEN='mirzai.regressor:STARTS', displace='mirzai.datablock:displaced_batch', moved='mirzai.claims:movement',
+    seen_by='mirzai.claims:explained_spectra', SHARE='mirzai.claims:IMPORTANT_SHARE', LEAST='mirzai.experiment:MIN_TRAIN',
+    FLAT='mirzai.response:FLAT_SLOPE', NARROW='mirzai.bands:LEAST_WIDTH'))

@@ -139,7 +139,7 @@ def attribute(model, # fitted, of any kind that has `as_function`
               n_baselines:int=100, # how many of them, drawn at random
               seed:int=0, # of all draws
               quiet:bool=False, # no progress
-              method:str=None, # a name in `METHODS`; None: 'linear' where it is exact, else 'shap'
+              method:str|None=None, # a name in `METHODS`; None: 'linear' where it is exact, else 'shap'
               through:str='snv', # explain from the 'snv' spectrum or from the 'absorbance' as measured
               steps:int=4 # positions on the path; to each baseline for 'shap', in all for Captum's
              )->Attribution:

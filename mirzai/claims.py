@@ -39,7 +39,7 @@ def _stretches(size, w)->list: # first point and one past the last of each
 
 # %% ../nbs/11ba_claims.ipynb #41f1a66e
 def important_bands(a:Attribution, # of the model in question
-                    most:int=None # bands at most; default: all
+                    most:int|None=None # bands at most; default: all
                    )->pd.DataFrame: # columns: low, high (cm⁻¹), importance, contrast; strongest first
     "The places an explanation points to"
     spans = _stretches(a.importance(), a.wavenumbers)

@@ -70,7 +70,7 @@ def _sample(a):
     from mirzai.supplying import write_sample
     out = a.out or 'kssl-sample.csv'
     lib = write_sample(out, a.force)
-    print(f'{out}: {len(lib)} KSSL spectra (CC BY 4.0; cite the USDA KSSL and the Open Soil Spectral Library)')
+    print(f'{out}: {len(lib)} KSSL spectra ({lib.origin.licence}; cite {lib.origin.cite})')
     return _library_written(out, len(lib))
 
 def _library_written(out, n)->dict:
@@ -283,7 +283,7 @@ def parser()->argparse.ArgumentParser:
     return command_parser([run, data, train, predict, validate, card, doctor, evaluate, explain, pretrain, paper])
 
 # %% ../nbs/15_cli.ipynb #6dac35a8
-def main(args:list=None # command-line words; default: those of the process
+def main(args:list|None=None # command-line words; default: those of the process
         )->int: # exit code
     "The `mirzai` command"
     a = parser().parse_args(args)

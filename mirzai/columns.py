@@ -231,8 +231,8 @@ def check_unit(self:LibraryFile,
 # %% ../nbs/00f_columns.ipynb #34c5a354
 @patch
 def between(self:SpectralLibrary,
-            low:float=None, # cm⁻¹, included; default: from the first
-            high:float=None # cm⁻¹, included; default: to the last
+            low:float|None=None, # cm⁻¹, included; default: from the first
+            high:float|None=None # cm⁻¹, included; default: to the last
            )->SpectralLibrary:
     "The same soils, only these wavenumbers"
     w = self.wavenumbers

@@ -130,7 +130,7 @@ LEVEL = .05   # of each test: share, at most, of what a band is compared with th
 # %% ../nbs/11bb_control.ipynb #0855e504
 CONTROL_SOILS,CONTROL_LEAST,CONTROL_PROFILES = 1000,40,10   # soils at most (but for networks from nothing) and at least
 
-def _soils_of_control(model, lib:SpectralLibrary, seed)->SpectralLibrary: # None: too few
+def _soils_of_control(model, lib:SpectralLibrary, seed)->SpectralLibrary|None: # None: too few
     "Soils with a measured value that the model may learn from, on its grid"
     if model.target not in lib.properties: return None
     y = lib.floored(model.target)
@@ -170,8 +170,8 @@ def control(model, # fitted
             training:SpectralLibrary, # soils with measured values, those the model learnt from
             bands:pd.DataFrame, # low, high (cm⁻¹): to test
             chosen:bool=True, # did the model's picture choose them? else somebody else did
-            permutations:int=None, # of the values; default: 19, for networks from nothing 3
-            halvings:int=None, # of the soils; default: 5, for networks from nothing 1
+            permutations:int|None=None, # of the values; default: 19, for networks from nothing 3
+            halvings:int|None=None, # of the soils; default: 5, for networks from nothing 1
             most:int=12, # bands of a model of nothing
             through:str='snv', seed:int=0 # as in `attribute`
            )->pd.DataFrame: # columns: steady, control_p, false_alarms, bands_of_nothing; NaN: could not be made

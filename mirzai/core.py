@@ -66,9 +66,9 @@ class Progress:
     "Say on stderr how far a long piece of work is"
     def __init__(self,
         label:str, # what is going on
-        total:int=None, # steps in all, if known
+        total:int|None=None, # steps in all, if known
         quiet:bool=False, # say nothing
-        work:float=None, # in all steps, where they differ; default: one each
+        work:float|None=None, # in all steps, where they differ; default: one each
         clock=time.monotonic # seconds, rising
     ):
         self.label,self.total,self.quiet = label,total,quiet

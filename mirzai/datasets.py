@@ -110,9 +110,9 @@ def open_library(path # a text table of any kind, Parquet or Excel; or a folder 
 def read_library(path, # a text table of any kind, Parquet or Excel; or a folder in the KSSL layout
                  unit:str='absorbance', # what the spectral values are: one of `UNITS`
                  each=lambda part: part, # as in `LibraryFile.read`
-                 kex_unit:str=None, # of measured Kex: cmol/kg, mg/kg, mg/100g or mgK2O/100g; default: cmol/kg
-                 kex_method:str=None, # how it was measured, one of `KEX_METHODS`
-                 kex_limit:float=None, # detection limit of values such as n.d., in the table's unit
+                 kex_unit:str|None=None, # of measured Kex: cmol/kg, mg/kg, mg/100g or mgK2O/100g; default: cmol/kg
+                 kex_method:str|None=None, # how it was measured, one of `KEX_METHODS`
+                 kex_limit:float|None=None, # detection limit of values such as n.d., in the table's unit
                  values=None # a table of measured values by id: see `read_values`
                 )->SpectralLibrary:
     "Read a table of spectra; column style, separator and decimal mark are found by looking"

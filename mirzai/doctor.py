@@ -170,7 +170,7 @@ def _look_into(path:Path, unit)->dict: # raises what refuses it
 
 # %% ../nbs/01j_doctor.ipynb #dc000029
 def examine(path, # a file: of an instrument, or a table
-            unit:str=None # absorbance, reflectance or percent; default: what the file says
+            unit:str|None=None # absorbance, reflectance or percent; default: what the file says
            )->dict: # file, kind, readable, blocks, spectra, refused, missing, remarks, next
     "What is in a file, what of it would be read and why, what is missing, what to do next"
     path = Path(path)
@@ -242,7 +242,7 @@ def _table_lines(found:dict)->list:
 
 # %% ../nbs/01j_doctor.ipynb #dc000039
 def examine_all(paths, # files, and folders to search
-                unit:str=None # as in `examine`
+                unit:str|None=None # as in `examine`
                )->list: # an examination a file, those of other kinds among them
     "What is in each of some files"
     wanted,others = instrument_files(paths)

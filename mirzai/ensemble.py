@@ -21,7 +21,7 @@ class Ensemble(SpectralRegressor):
     def __init__(self,
         models, # unfitted regressors of this library, all for the same property
         target:str='kex', # property predicted
-        log10:bool=None, # model the logarithm? None: as `PROPERTIES` says
+        log10:bool|None=None, # model the logarithm? None: as `PROPERTIES` says
         wavenumbers=None # (p,) cm⁻¹, when fitted on plain arrays
     ): store_attr()
 

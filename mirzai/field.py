@@ -260,7 +260,7 @@ def write_table(t:pd.DataFrame, # predictions, or fields
 
 # %% ../nbs/13b_field.ipynb #cbea7a80
 def plot_decisions(t:pd.DataFrame, # predicted, lower, upper; decision and flag where known
-                   threshold:float=None, # cmol(+)/kg
+                   threshold:float|None=None, # cmol(+)/kg
                    ax=None # axes to draw on
                   ):
     "Predictions in order with their intervals; grey ground: below the practical detection limit"
@@ -421,9 +421,9 @@ FIGURE_TEXT = ('A mark is a prediction, a line its 90% interval. Grey ground: be
 def field_report(t:pd.DataFrame, # predictions; decision, reason if a threshold was asked; field if known
                  card:dict, # what is known of the model: kind, target, unit, training, scores, validation
                  by_field:pd.DataFrame=None, # from `by_field`
-                 threshold:tuple=None, # cmol(+)/kg and words, from `threshold`
-                 costs:dict=None, # miss, analysis, where not the defaults
-                 figures:dict=None, # id: SVG of what moved its prediction
+                 threshold:tuple|None=None, # cmol(+)/kg and words, from `threshold`
+                 costs:dict|None=None, # miss, analysis, where not the defaults
+                 figures:dict|None=None, # id: SVG of what moved its prediction
                  remarks=(), # sentences on the files and the threshold
                  decided:bool=True # may this threshold be decided, where the model holds?
                 )->str: # the page

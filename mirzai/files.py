@@ -131,7 +131,7 @@ def declared_separator(line:str # the first of a table
     return said and said[1]
 
 def dialect(lines:list, # the first lines of a table
-            sep:str=None, # its separator, if the table declares one
+            sep:str|None=None, # its separator, if the table declares one
             separators:str=';\t,' # those that it may have
            )->tuple[str, str]: # separator as pandas wants it; decimal mark
     "Separator and decimal mark of a table's first lines"
@@ -164,7 +164,7 @@ def as_noted(value # plain values
     return json.loads(json.dumps(value))
 
 def read_note(path, # a small JSON file
-              remedy:str=None # what to do about one that is missing or damaged; default: nothing, it is empty
+              remedy:str|None=None # what to do about one that is missing or damaged; default: nothing, it is empty
              )->dict:
     "A note that `write_note` wrote"
     try: note = json.loads(Path(path).read_text(encoding='utf-8'))

@@ -99,7 +99,7 @@ def instrument_files(paths # a file or folder, or a list of them
 def replicate_ending(replicates:str # 'opus', 'none', or a regular expression
                     )->re.Pattern|None: # what scans have at the end of their names
     "A laboratory's way of numbering its scans"
-    if replicates in ('opus', 'none'): return
+    if replicates in ('opus', 'none'): return None
     try:
         if isinstance(replicates, str): return re.compile(f'(?:{replicates})$', re.I)
         why = 'not text'

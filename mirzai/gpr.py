@@ -26,13 +26,13 @@ class GPR(SpectralRegressor):
     "Gaussian process on two derivatives, one rational quadratic kernel each, tuned by marginal likelihood"
     def __init__(self,
         target:str='kex', # property predicted
-        log10:bool=None, # model the logarithm? None: as `PROPERTIES` says
+        log10:bool|None=None, # model the logarithm? None: as `PROPERTIES` says
         wavenumbers=None, # (p,) cm⁻¹, when fitted on plain arrays
         windows=(11, 21, 31), # widths of the derivative's window to choose from, points
         max_samples:int=4000, # most samples conditioned on; more: a seeded subset
         tune_samples:int=1000, # most samples used to tune hyperparameters
         seed:int=0, # of the subsets
-        lab_error:float=None # absolute error of measured values, property's unit; None: as `LAB_ERROR` says
+        lab_error:float|None=None # absolute error of measured values, property's unit; None: as `LAB_ERROR` says
     ): store_attr()
     uses_backbone = False   # a subclass may
     learns_poor,slow = True,False

@@ -52,9 +52,9 @@ def file_kind(path:Path # a file
              )->str|None: # as `file_format`; None also where it cannot be read
     "What the first bytes of a file say"
     try:
-        if not path.is_file(): return
+        if not path.is_file(): return None
         with open(path, 'rb') as f: raw = f.read(200)
-    except (OSError, ValueError): return
+    except (OSError, ValueError): return None
     return file_format(path, raw)
 
 # %% ../nbs/01g_instruments.ipynb #738e46ed
@@ -174,7 +174,7 @@ def spectra_inside(path:Path # a file
 
 # %% ../nbs/01g_instruments.ipynb #io000034
 def read_spectra(path, # a file of Bruker OPUS, Thermo OMNIC (.spa, .spg) or JCAMP-DX
-                 unit:str=None # absorbance, reflectance or percent; default: what the file says
+                 unit:str|None=None # absorbance, reflectance or percent; default: what the file says
                 )->dict: # id -> a library of one spectrum, or the `MirzaiError` that refuses it
     "All spectra of a file"
     path = Path(path)
@@ -201,7 +201,7 @@ def common_grid(grids:list # (wavenumbers, how many spectra have them), as found
 
 # %% ../nbs/01g_instruments.ipynb #io000035
 def read_instrument(path, # a file of Bruker OPUS, Thermo OMNIC (.spa, .spg) or JCAMP-DX
-                    unit:str=None # absorbance, reflectance or percent; default: what the file says
+                    unit:str|None=None # absorbance, reflectance or percent; default: what the file says
                    )->SpectralLibrary: # by the file's name or the spectra's titles; `file`, `instrument`
     "Read a file's spectra as absorbance; several on the grid that most of them have"
     found = list(read_spectra(path, unit).values())

@@ -18,7 +18,7 @@ from fastai.callback.schedule import ParamScheduler
 from fastai.callback.tracker import TrackerCallback
 from fastcore.basics import patch, store_attr, noop
 from .library import MirzaiError, SpectralLibrary
-from .network import LEAST, KexCNN, Preprocess, SpectralNet, NetRegressor, paper_init
+from .network import MIN_POINTS, KexCNN, Preprocess, SpectralNet, NetRegressor, paper_init
 from .fused import can_fuse, fused
 from .backbone import WORLD_GRID, load_backbone, ridge_head
 from .datablock import spectral_dls, Augment, Standardise
@@ -26,7 +26,7 @@ from .gpr import LAB_ERROR, known_noise
 
 # %% ../nbs/09_learner.ipynb #d69f11df
 def cnn_learner(dls:DataLoaders, # from `spectral_dls`
-                n_wavenumbers:int=None, # p; default: counted on a batch
+                n_wavenumbers:int|None=None, # p; default: counted on a batch
                 dropout:float=.2, # before the last layers
                 wd:float=.05, # decoupled weight decay
                 net:nn.Module=None, # another network, (n, 1, p) to (n, 1)
@@ -118,7 +118,7 @@ def native_bf16()->bool: # has this processor matrix units for bfloat16?
 class Fused(Callback):
     "Train a `KexCNN` with fewer passes over memory, where that compiles"
     def __init__(self,
-        bf16:bool=None # autocast to bfloat16? None: as `native_bf16` says
+        bf16:bool|None=None # autocast to bfloat16? None: as `native_bf16` says
     ): store_attr()
 
     def before_fit(self):
@@ -178,13 +178,13 @@ def seeded(seed:int):
 class CNNRegressor(NetRegressor):
     "The paper's network as a scikit-learn regressor, trained with fastai"
     def __init__(self,
-        recipe:str=None, # a name in `RECIPES`; None: by the number of training samples
+        recipe:str|None=None, # a name in `RECIPES`; None: by the number of training samples
         seed:int=0, # of everything random
-        nets:int=None, # networks averaged; None: as the recipe says
-        epochs:int=None, # None: as the recipe says
-        lr:float=None, # largest learning rate; None: as the recipe says
+        nets:int|None=None, # networks averaged; None: as the recipe says
+        epochs:int|None=None, # None: as the recipe says
+        lr:float|None=None, # largest learning rate; None: as the recipe says
         target:str='kex', # property predicted
-        log10:bool=None, # model the logarithm? None: as `PROPERTIES` says
+        log10:bool|None=None, # model the logarithm? None: as `PROPERTIES` says
         wavenumbers=None, # (p,) cm⁻¹, when fitted on plain arrays
         verbose:bool=False, # show fastai's table of epochs?
         pretrained:bool=False # the backbone with a kernel as its last layer
@@ -230,7 +230,7 @@ def _fit(self:CNNRegressor, X, t, valid):
     if r['schedule']=='cyclic' and valid is None:
         raise MirzaiError('CNNRegressor: the paper recipe stops on validation data: give valid=...')
     self.mean_,self.sd_ = t.mean(), t.std() or 1.
-    if X.shape[1]//r['pool']<LEAST: r['pool'] = 1   # too few points to spare any
+    if X.shape[1]//r['pool']<MIN_POINTS: r['pool'] = 1   # too few points to spare any
     self.pre_ = self._look(X, r)
     self.learners_ = [self._train(X, t, valid, 1000*self.seed+i) for i in range(r['nets'])]
     self.net_ = SpectralNet(self.pre_, [l.model for l in self.learners_], self.mean_, self.sd_).eval().cpu()

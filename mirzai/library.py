@@ -84,7 +84,7 @@ def like(self:SpectralLibrary,
          spectra=None, # (n, q) absorbance; default: these
          wavenumbers=None, # (q,) cm⁻¹; default: these
          properties=None, # DataFrame, n rows; default: these
-         name:str=None # default: this
+         name:str|None=None # default: this
         )->SpectralLibrary:
     "Other spectra or properties of the same soils: name, origin and what was dropped stay"
     return SpectralLibrary(self.spectra if spectra is None else spectra,
@@ -288,7 +288,7 @@ def usable(self:SpectralLibrary,
 
 # %% ../nbs/00_library.ipynb #955e1667
 def concat(libs:list, # libraries on one grid
-           name:str=None # name of the whole; default: their names joined
+           name:str|None=None # name of the whole; default: their names joined
           )->SpectralLibrary: # their rows, one after the other; properties that one lacks are missing there
     "Stack libraries that share their wavenumbers"
     a = libs[0]

@@ -24,7 +24,7 @@ from .files import declared_separator, decoded, dialect, office_text, open_text,
 from .grids import restore_grid # noqa: F401
 from .library import SpectralLibrary
 from .origin import Origin, origin_in, origin_note
-from .tables import Axis, CELLS, HEAD, as_number, find_layout, spectral_columns, workbook_rows
+from .tables import Axis, CELLS, HEAD_LINES, as_number, find_layout, spectral_columns, workbook_rows
 from .tables import wavenumber_of # noqa: F401
 
 # %% ../nbs/01_loading.ipynb #92579d7c
@@ -100,7 +100,7 @@ class _Survey:
         self.path,self.encoding = path, encoding
         with open_text(path, encoding) as f:
             lines = text_lines(f, path)
-            head = list(islice(lines, HEAD))
+            head = list(islice(lines, HEAD_LINES))
             self.layout,self.sep,self.decimal = _look(head, path)
             if self.layout.kind!='rows': # on its side, or one spectrum: taken as it is
                 rows = text_rows(islice(chain(head, lines), self.layout.start, None), self.sep)
@@ -258,7 +258,7 @@ def _workbook_layout(path, head)->tuple: # layout; rows of text, equally long; 1
 
 def _open_workbook(path:Path)->LibraryFile:
     rows = workbook_rows(path)
-    layout,head,bare = _workbook_layout(path, islice(rows, HEAD))
+    layout,head,bare = _workbook_layout(path, islice(rows, HEAD_LINES))
     rest = (row[bare:] for row in rows)
     if layout.kind=='rows':
         return _in_memory(path, layout.header, chain(head[layout.data:], rest), _comma(head), layout.unit, layout.units)
@@ -286,9 +286,9 @@ def _table_kind(path:Path, *_)->str:
 def _kind_of_head(path:Path)->str:
     with open(path, 'rb') as f: first = f.read(4)
     if first==b'PAR1': return 'rows' if spectral_columns(_parquet(path).schema_arrow.names, path) else ''
-    if first==b'PK\3\4': return _workbook_layout(path, islice(workbook_rows(path), HEAD))[0].kind
+    if first==b'PK\3\4': return _workbook_layout(path, islice(workbook_rows(path), HEAD_LINES))[0].kind
     def kind(encoding):
-        with open_text(path, encoding) as f: return _look(list(islice(text_lines(f, path), HEAD)), path)[0].kind
+        with open_text(path, encoding) as f: return _look(list(islice(text_lines(f, path), HEAD_LINES)), path)[0].kind
     return decoded(path, kind)
 
 # %% ../nbs/01_loading.ipynb #7e50203c
@@ -309,7 +309,7 @@ def _plain_rows(path:Path)->tuple: # lists of cells; decimal mark
     lines,_ = office_text(path)
     said = declared_separator(lines[0]) if lines else None
     lines = [line for line in lines[bool(said):] if line.strip()]
-    widest = max(range(min(len(lines), HEAD)), key=lambda i: max(map(lines[i].count, ';\t,')), default=0)
+    widest = max(range(min(len(lines), HEAD_LINES)), key=lambda i: max(map(lines[i].count, ';\t,')), default=0)
     sep,decimal = dialect(lines[widest:], said) if lines else (',', '.')
     return list(_bounded(text_rows(iter(lines), sep), path)), decimal
 
@@ -328,7 +328,7 @@ def _text_values(path)->pd.DataFrame:
     "A header with an id in it, perhaps a line of units, then values"
     rows,decimal = _plain_rows(path)
     rows = [r for r in rows if any(c.strip() for c in r)]
-    at = next((i for i,r in enumerate(rows[:HEAD]) if any(map(is_id_name, r))), None)
+    at = next((i for i,r in enumerate(rows[:HEAD_LINES]) if any(map(is_id_name, r))), None)
     if at is None: _no_ids(path, rows[0] if rows else ['nothing'])
     header,body = rows[at], rows[at+1:]
     wide = [r for r in body if any(c.strip() for c in r[len(header):])]

@@ -246,7 +246,7 @@ def _sizes(e, o, d)->dict: # how many samples a good model needs, and this one a
 
 # %% ../nbs/12c_local.ipynb #db9a38ea
 def local_score(t:pd.DataFrame, # id, observed, predicted, lower, upper, flag; limit where known: local soils
-                threshold:float=None, # cmol(+)/kg; then also how many lie on the wrong side of it
+                threshold:float|None=None, # cmol(+)/kg; then also how many lie on the wrong side of it
                 level:float=.9 # promised by the intervals
                )->dict: # plain values: `grade`, `tests`, `verdict` (True where held), `reasons` against it
     "Do predictions and intervals hold on local soils?"

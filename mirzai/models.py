@@ -118,7 +118,7 @@ def make(self:ModelEntry,
 def make_model(name:str, # one of `ALL_MODELS`; several joined by + are an ensemble; package.module:function
                target:str='kex', # property predicted
                seed:int=0, # of everything random in it
-               n:int=None, # training samples; needed by plsr-paper alone
+               n:int|None=None, # training samples; needed by plsr-paper alone
                **kwargs # further arguments of the model
               ): # an unfitted model
     "A model by name"

@@ -23,7 +23,7 @@ OMNIC_OTHERS = {15: 'a single beam', 20: 'Kubelka-Munk units', 22: 'an interfero
 def omnic_bytes(w, # (p,) wavenumbers, cm⁻¹
                 Y, # (p,) a spectrum, or (n, p) several
                 code:int=17, # OMNIC's number for what the values are: 17 absorbance, 11 percent reflectance
-                titles:list=None # of each spectrum; default: none
+                titles:list|None=None # of each spectrum; default: none
                )->bytes:
     "A minimal OMNIC file: `.spa` for one spectrum, `.spg` for several"
     entry = lambda key, at, n: struct.pack('<BxII6x', key, at, n)

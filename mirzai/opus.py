@@ -126,7 +126,7 @@ def _plain_ratio(blocks:list, w)->np.ndarray|None: # (p,) absorbance; None: the 
     "The absorbance that the file's own single-channel spectra make"
     single = [b for b in blocks if b.type[0]==3 and b.type[3]==1]
     found = {p[0].type[1]: p for p in opus_pairs(single, {1})}
-    if not {1, 2}<=set(found): return
+    if not {1, 2}<=set(found): return None
     sample,reference = [_opus_spectrum(found[k]) for k in (1, 2)]
     along = lambda s: np.interp(w, s.w[::-1], s.y[::-1])
     with np.errstate(all='ignore'): return np.log10(along(reference)/along(sample))

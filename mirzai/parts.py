@@ -69,7 +69,7 @@ def pack(model # a fitted PLSR, GPR, CNN or Ensemble
 
 def unpack(kind:str, arrays:dict, settings:dict, # from `pack`
            meta:dict, # `target`, `log10` and `wavenumbers`
-           factory:str=None # for a model that is not ours: what makes it, named by whoever wants it made
+           factory:str|None=None # for a model that is not ours: what makes it, named by whoever wants it made
           ): # a fitted model
     "The model that `pack` took apart"
     words,cls = settings | {k: meta[k] for k in COMMON}, class_of(kind, settings)

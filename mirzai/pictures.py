@@ -55,7 +55,7 @@ def _group(ax, v, s, doubt, title):
 # %% ../nbs/10c_pictures.ipynb #cb30a81b
 def group_panels(values:pd.DataFrame, # a row a group, a column a wavenumber (cm⁻¹): mean contributions
                  spectra:pd.DataFrame, # the same of the mean spectra; its own wavenumbers
-                 titles:dict=None, # group: what to call it; default: its name
+                 titles:dict|None=None, # group: what to call it; default: its name
                  ncols:int=3, # panels side by side
                  doubt=None # (p,) True where the explanation does not hold
                 ): # an array of axes

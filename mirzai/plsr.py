@@ -116,11 +116,11 @@ def stop_rule(loss, # (A,) validation loss for 1, 2, ... components (or epochs)
 class PLSR(SpectralRegressor):
     "Partial least squares on the paper's preprocessing; the number of components chosen by validation"
     def __init__(self,
-        n_components:int=None, # fixed number; None: chosen by the paper's rule
+        n_components:int|None=None, # fixed number; None: chosen by the paper's rule
         max_components:int=30, # how far to look
         preprocess:str='plsr', # 'plsr': SNV, first derivative, no CO2; 'cnn': SNV; None: as given
         target:str='kex', # property predicted
-        log10:bool=None, # model the logarithm? None: as `PROPERTIES` says
+        log10:bool|None=None, # model the logarithm? None: as `PROPERTIES` says
         wavenumbers=None, # (p,) cm⁻¹, when fitted on plain arrays
         scale:bool=True # divide each column by its standard deviation?
     ): store_attr()

@@ -126,7 +126,7 @@ def _observed(lib, target)->dict: # observed: numbers; '<0.12' where a value is 
 @patch
 def predict(self:Predictor,
             lib:SpectralLibrary, # any grid that covers the model's
-            threshold:float=None, # in the property's unit; adds `p_below`
+            threshold:float|None=None, # in the property's unit; adds `p_below`
             level:float=.9 # share of soils whose value should lie between `lower` and `upper`
            )->pd.DataFrame: # id, observed, predicted, mean, lower, upper, p_below, strangeness, scans, spread, flag
     "Predict new spectra, and say how sure that is"

@@ -11,7 +11,7 @@ from fastcore.basics import patch, store_attr
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 from .library import MirzaiError, SpectralLibrary, property_info, some
-from . import units # noqa: F401: gives a library `check_unit`
+from . import units # noqa: F401  gives a library `check_unit`
 from .tables import wavenumber_of
 from .grids import to_grid
 from .transforms import by_parts

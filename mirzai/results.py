@@ -23,7 +23,7 @@ def _scores(t, log10):
 
 def group_scores(p:pd.DataFrame, # predictions: split, observed, predicted; limit and order where known
                  log10:bool=True, # as in `scores`
-                 floor:float=None # soils from this value up are also scored apart; None: no floor
+                 floor:float|None=None # soils from this value up are also scored apart; None: no floor
                 )->pd.DataFrame: # group ('all', 'from 0.12' or an order), split, n, and the eight metrics
     "Scores of each part, of its soils from a floor up, and of each order in it"
     whole = [p.assign(group='all')]+([p.assign(group=p.order)] if 'order' in p else [])
@@ -62,7 +62,7 @@ class Results:
 @patch
 def select(self:Results,
            scope:str='all', group:str='all', split:str='test', # None: do not select by this
-           size:int=None # training samples; default: do not select
+           size:int|None=None # training samples; default: do not select
           )->pd.DataFrame:
     "Rows of `scores`"
     s = self.scores
@@ -146,7 +146,7 @@ def labelled(t:pd.DataFrame, # a table of one fit
 
 def pooled_scores(scores:pd.DataFrame, # of single folds: their training sizes
                   predictions:pd.DataFrame, # of all folds
-                  log10:bool=True, floor:float=None # as in `group_scores`
+                  log10:bool=True, floor:float|None=None # as in `group_scores`
                  )->list: # a table for each whole set
     "Scores over the predictions of all folds together"
     size = scores.groupby(SET)['size'].median().astype(int)
@@ -173,7 +173,7 @@ def _without_folds(tables, log10, floor): # scores, those of folds replaced by t
     return pd.concat([s[s.fold.isna()].drop(columns='fold'), *pooled])
 
 def finish(tables:dict, # as gathered from tasks
-           log10:bool=True, floor:float=None # as in `group_scores`
+           log10:bool=True, floor:float|None=None # as in `group_scores`
           )->dict: # folds pooled, rows sorted, keys first
     "From the tables of tasks to those of results"
     if 'scores' not in tables: return {k: sorted_rows(t) for k,t in tables.items()}
@@ -221,7 +221,7 @@ def bootstrap(observed, predicted, # (n,) in the property's unit
               metric:str='r2', # one of `METRICS`
               log10:bool=True, # as in `scores`
               draws:int=1000, seed:int=0
-             )->tuple[float, float]: # 2.5 and 97.5 percentiles
+             )->tuple: # 2.5 and 97.5 percentiles
     "95% bootstrap interval of a score over samples"
     rng = np.random.default_rng(seed)
     rows = rng.integers(len(observed), size=(draws, len(observed)))

@@ -120,7 +120,7 @@ def _write(model, folder, lib, rows=None, calibration=None, domain=None):
 def save_model(model, # fitted on `lib`
                path, # the folder to make
                lib:SpectralLibrary, # what it was trained on
-               scores:list=None, # rows of metrics, each naming the split they come from
+               scores:list|None=None, # rows of metrics, each naming the split they come from
                others=(), # models of other seeds, kept to test explanations against
                calibration:Calibration=None, # its out-of-sample errors; without it no intervals
                domain:Domain=None, # what it knows; without it only gross faults are flagged
@@ -194,14 +194,14 @@ class SavedModel:
         traces=None, # (n, 4) what its training spectra are recognised by
         calibration:Calibration=None, # its errors; None: no intervals
         domain:Domain=None, # what it knows; None: only gross faults are flagged
-        validation:dict=None # how it did on local samples; None: nobody has looked
+        validation:dict|None=None # how it did on local samples; None: nobody has looked
     ): store_attr()
 
 # %% ../nbs/12e_saving.ipynb #7fc9046b
 @patch(cls_method=True)
 def load(cls:SavedModel,
          path, # a folder written by `save_model`
-         factory:str=None # for a model that is not ours: 'package.module:function' that makes it
+         factory:str|None=None # for a model that is not ours: 'package.module:function' that makes it
         )->SavedModel:
     "Read and verify a model folder"
     path = Path(path)

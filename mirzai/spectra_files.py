@@ -49,7 +49,7 @@ class SpectraFiles:
     "Instrument files, tables and folders of them on their way to a model"
     def __init__(self,
         paths, # files and folders, in any mixture and order
-        unit:str=None, # absorbance, reflectance or percent; default: what each file says
+        unit:str|None=None, # absorbance, reflectance or percent; default: what each file says
         replicates:str='opus', # which files are scans of one soil: 'opus', 'none', or what their names end in
         wavenumbers=None, # (p,) the model's, cm⁻¹; default: the grid that most of the spectra have
         onto=None, # (library, wavenumbers) to a library on these, or a `MirzaiError`; default: a cubic spline
@@ -368,7 +368,7 @@ def on_scans(self:SpectraFiles)->list: # of sentences
 
 # %% ../nbs/01i_spectra_files.ipynb #361513aa
 def read_instruments(paths, # files and folders, in any mixture and order; a table counts as many soils
-                     unit:str=None, # absorbance, reflectance or percent; default: what each file says
+                     unit:str|None=None, # absorbance, reflectance or percent; default: what each file says
                      replicates:str='opus', # which files are scans of one soil: 'opus', 'none', or an ending
                      wavenumbers=None, # (p,) cm⁻¹; default: the grid that most of the spectra have
                      onto=None, # as in `SpectraFiles`
@@ -386,7 +386,7 @@ def read_instruments(paths, # files and folders, in any mixture and order; a tab
 
 # %% ../nbs/01i_spectra_files.ipynb #f4cfcc82
 def spectra_chunks(path, # a table, a KSSL folder, an instrument file, or a folder of these files and tables
-                   unit:str=None, # as in `read_instruments`; 'absorbance' leaves instrument files their own
+                   unit:str|None=None, # as in `read_instruments`; 'absorbance' leaves instrument files their own
                    rows:int=2048 # in a part, at most
                   ): # SpectralLibrary parts, one after the other
     "Spectra part by part; a table as it is, files as `SpectraFiles` gives them"

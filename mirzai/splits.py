@@ -128,8 +128,8 @@ def shortened(split:Split,
 def split_of(lib:SpectralLibrary, # the selected library
              scope:str='all', # who is kept from whom, see above
              seed:int=0, # one split a seed
-             size:int=None, # training samples; default: all there are
-             folds:int=None, fold:int=0 # cross-validation instead, and which part of it
+             size:int|None=None, # training samples; default: all there are
+             folds:int|None=None, fold:int=0 # cross-validation instead, and which part of it
             )->Split: # row numbers
     "Rows to train on, to choose by and to test on"
     kind,name = _kind_of_scope(lib, scope)

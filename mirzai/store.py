@@ -138,16 +138,15 @@ def library_fingerprint(lib:SpectralLibrary)->str: # hexadecimal SHA-256
 # %% ../nbs/09a_store.ipynb #d5b1f146
 FORMAT = 1 # of stores; raised when an older mirzai would misread what a newer one writes
 
-def _manifest_of(folder:Path)->dict: # what its results share; None: nothing there yet
+def _manifest_of(folder:Path)->dict|None: # what its results share; None: nothing there yet
     "The manifest of a store, read and checked"
     if folder.exists() and not folder.is_dir():
         raise MirzaiError(f'{folder}: is a file: choose another folder')
     there = [f for f in folder.iterdir() if not f.name.startswith(f'.{MANIFEST}')] if folder.exists() else []
-    if not there: return
+    if not there: return None
     manifest = read_note(folder/MANIFEST)
     if manifest.get('kind')!='store':
-        raise MirzaiError(f'{folder}: holds files that mirzai did not write: choose an empty or a '
-                          f'new folder')
+        raise MirzaiError(f'{folder}: holds files that mirzai did not write: choose an empty or a new folder')
     if manifest.get('format', 1)!=FORMAT:
         raise MirzaiError(f'{folder}: holds results in format {manifest["format"]!r}, and this mirzai reads '
                           f'format {FORMAT}: install the mirzai that wrote them, or choose another folder')
@@ -183,7 +182,7 @@ class Store:
     "Results of tasks in a folder, safe against kill -9 and against each other"
     def __init__(self,
         path, # folder: new, empty, or a store of the same kind
-        about:dict=None # what all results share, plain values; default: as the store says
+        about:dict|None=None # what all results share, plain values; default: as the store says
     ):
         self.path,self.locks = Path(os.path.abspath(path)),{}
         about = about and as_noted(about)
@@ -262,7 +261,7 @@ def claim(self:Store, key:str)->bool: # False: finished, or another process is a
     return key in self.locks
 
 @patch
-def release(self:Store, key:str=None): # default: all of this process
+def release(self:Store, key:str|None=None): # default: all of this process
     "Give tasks back"
     for k in [key] if key else list(self.locks):
         if k in self.locks: self.locks.pop(k).release()

@@ -178,11 +178,11 @@ def sweep(lib:SpectralLibrary, # what all tasks work on
           tasks:list, # dictionaries of plain values
           work, # function of library and task that returns {name: DataFrame}
           store:Store=None, # keeps results and goes on where it stopped; default: memory only
-          jobs:int=None, # processes on this machine; default: one a core
+          jobs:int|None=None, # processes on this machine; default: one a core
           cost=lambda task: 1., # rough work in a task: the long ones start first, and time left follows
           label:str='tasks', # what they are, for the progress line
           quiet:bool=False, # no progress
-          given:list=None # further arguments of the work, {name: value} a task: not part of what it is
+          given:list|None=None # further arguments of the work, {name: value} a task: not part of what it is
          )->tuple[list, dict]: # result of each task (None: failed, or kept in the store); {number: failure}
     "Run independent tasks in parallel"
     p = Progress(label, len(tasks), quiet, sum(map(cost, tasks)))

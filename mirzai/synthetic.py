@@ -77,7 +77,7 @@ ORDERS = {
 # %% ../nbs/02_synthetic.ipynb #ca220a76
 def compositions(n:int, # samples
                  rng, # NumPy generator
-                 order:str=None # all of one order; default: in the proportions of `ORDERS`
+                 order:str|None=None # all of one order; default: in the proportions of `ORDERS`
                 )->tuple: # fractions (n, 9), order numbers (n,), profile numbers (n,), depths in cm (n,)
     "Mass fractions of the solids, drawn profile by profile"
     share = np.array([o[0]-15.5 for o in ORDERS.values()])             # N counts half a batch too many

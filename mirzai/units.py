@@ -94,7 +94,7 @@ def looks_like(v, # (k,) values as given
 def check_values(v, # (n,) values as given; NaN: missing
                  target:str, # the property
                  name:str, # the table, for the message
-                 unit:str=None # as stated; None: nobody said
+                 unit:str|None=None # as stated; None: nobody said
                 ):
     "Refuse values that no soil has in the unit they are said, or taken, to have"
     v = np.asarray(v, dtype=np.float64)
@@ -195,9 +195,9 @@ def _convert(self:SpectralLibrary, target, unit):
 @patch
 def stated(self:SpectralLibrary,
            target:str='kex', # the property
-           unit:str=None, # of its values, one of `PROPERTY_UNITS`; default: its column TARGET_unit, else ours
-           method:str=None, # one of `KEX_METHODS`; default: its column TARGET_method
-           limit:float=None # detection limit, in the table's unit, of values such as n.d.
+           unit:str|None=None, # of its values, one of `PROPERTY_UNITS`; default: its column TARGET_unit, else ours
+           method:str|None=None, # one of `KEX_METHODS`; default: its column TARGET_method
+           limit:float|None=None # detection limit, in the table's unit, of values such as n.d.
           )->SpectralLibrary: # values and limits in our unit; unit, method and limit in columns beside them
     "A property in mirzai's unit, with what is known of it"
     if target not in self.properties: return self

@@ -151,7 +151,7 @@ def verdicts(model, # fitted; a list of models: the first is in question, the ot
              n_test:int=40, # samples that the tests run on
              random:int=19, # random models
              training:SpectralLibrary=None, # soils with measured values; default: `baselines`, where it has them
-             permutations:int=None, # models of nothing; 0: none; default: 19 where the model is not `slow`, else none
+             permutations:int|None=None, # models of nothing; 0: none; default: 19 where the model is not `slow`, else none
              through:str='snv', # as in `attribute`
              seed:int=0, # of samples, baselines and random models
              quiet:bool=False # no progress

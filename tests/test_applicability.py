@@ -1,7 +1,7 @@
 "Applicability: known soils pass, strangers do not, limits are honest, storage, odd input"
 import json, subprocess, sys
 import numpy as np, pandas as pd, pytest
-from mirzai.applicability import (STATISTICS, UNUSABLE, Domain, auroc, certify, common_scale, fit_domain, joint_limits, oddity,
+from mirzai.applicability import (STATISTICS, UNUSABLE, Domain, separation, certify, common_scale, fit_domain, joint_limits, oddity,
                                   promised_share, unseen)
 from mirzai.gpr import GPR
 from mirzai.library import MirzaiError, SpectralLibrary
@@ -106,7 +106,7 @@ def test_strangers_do_not_pass(real):
     rng = np.random.default_rng(0)
     for new,least in ((shifted(test, 8), .95), (lib_like(test, test.spectra+rng.normal(0, .01, test.spectra.shape)), .95),
                       (lib_like(test, 10**-test.spectra), .99), (lib_like(test, test.spectra[:, ::-1]), .99)):
-        assert auroc(known.strangeness, d.look(new, m).strangeness)>least
+        assert separation(known.strangeness, d.look(new, m).strangeness)>least
     assert (d.look(lib_like(test, 10**-test.spectra), m).reason!='').all() and (known.reason!='').mean()<=.06
 
 def test_training_soils_lie_nearer_than_the_limits_assume(libs, model, domain):
@@ -193,8 +193,8 @@ def test_against_chemotools(real):
 def test_auroc():
     from sklearn.metrics import roc_auc_score
     rng = np.random.default_rng(0); a,b = rng.integers(0, 9, 50), rng.integers(2, 12, 30)
-    assert auroc(a, b)==pytest.approx(roc_auc_score(np.r_[np.zeros(50), np.ones(30)], np.r_[a, b]))
-    assert auroc([1, np.nan], [2])==1
+    assert separation(a, b)==pytest.approx(roc_auc_score(np.r_[np.zeros(50), np.ones(30)], np.r_[a, b]))
+    assert separation([1, np.nan], [2])==1
 
 def test_missing_values_are_refused(libs):
     lib = libs[0][:60]

@@ -5,7 +5,7 @@ from mirzai.library import MirzaiError, SpectralLibrary
 from mirzai.plsr import PLSR
 from mirzai.synthetic import synthetic_library
 from mirzai.transforms import SpectralRegressor
-from mirzai.uncertainty import (Calibration, LEAST, THRESHOLDS, calibrate, calibration_from, chance_band, check, coverage, ece, fold_numbers,
+from mirzai.uncertainty import (Calibration, MIN_GROUP, CHECK_LEVELS, calibrate, calibration_from, chance_band, check, coverage, ece, fold_numbers,
                                 interval_score, out_of_fold, ranks, reliability, said)
 
 w = np.linspace(600, 4000, 200)
@@ -44,7 +44,7 @@ def test_exchangeable_samples_are_covered(k, level):
 def test_synthetic_soils(libs, cal, predicted):
     t = check(Calibration(cal.arrays, cal.settings | dict(by=None)), predicted, libs[1], by='order')
     assert .86<t.coverage.covered[0]<.94 and t.coverage.n[0]==len(libs[1])==t.coverage.n[1:].sum()
-    assert t.probability.ece['mean']<.07 and len(t.probability)==len(THRESHOLDS)+1
+    assert t.probability.ece['mean']<.07 and len(t.probability)==len(CHECK_LEVELS)+1
 
 def test_a_model_that_lies_is_found_out(libs, cal, predicted):
     t = check(cal, predicted*2, libs[1])
@@ -65,7 +65,7 @@ def test_same_seed_same_calibration(libs):
 def test_groups_with_errors_of_their_own(libs, cal, predicted):
     new,g = libs[1],cal.groups().set_index('group')
     big = g.index[g.uses==g.index]
-    assert (g.n[big]>=LEAST).all() and (g.n[g.uses=='all']<LEAST).all() and len(big)
+    assert (g.n[big]>=MIN_GROUP).all() and (g.n[g.uses=='all']<MIN_GROUP).all() and len(big)
     whole = cal.interval(predicted, new, labels=np.full(len(new), 'never seen'))
     own,order = cal.interval(predicted, new), new.properties.order.to_numpy()
     same = own[1]==whole[1]

@@ -268,9 +268,9 @@ def _flat(t): # for the page: no index of numbers, no columns in two rows
 def paper(scale:str='smoke', # one of `SCALES`
           out='mirzai-paper', # folder; what is there already is not done again
           library=None, # selected SpectralLibrary with `order` and `profile`; default: synthetic
-          n:int=None, # soils of the synthetic library; default: as the scale says
-          splits:int=None, # of the library; default: as the scale says
-          jobs:int=None, # processes; default: one a core
+          n:int|None=None, # soils of the synthetic library; default: as the scale says
+          splits:int|None=None, # of the library; default: as the scale says
+          jobs:int|None=None, # processes; default: one a core
           quiet:bool=False # no progress
          )->str: # what was made, in words
     "Every table and figure of the paper that the data allow, and the audit"

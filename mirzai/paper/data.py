@@ -206,7 +206,7 @@ def through(model:str, # 'plsr' or 'cnn'
 
 # %% ../../nbs/paper/01_data.ipynb #122efd76
 def figure_pipelines(lib:SpectralLibrary, # any; the wavenumbers in cm⁻¹
-                     name:str=None # what to call it; default: its own name
+                     name:str|None=None # what to call it; default: its own name
                     ): # (2, 4) axes
     "Median spectrum and central 80% through each step of each pipeline"
     axs = paper_axes(2, 4, height=3.4)

@@ -48,9 +48,9 @@ def _part(lib, seed, share=.8):
 def make_reading(out, # folder of the paper's results
                  n:int=20_000, # synthetic soils to learn from
                  seeds:int=3, # networks of each recipe
-                 epochs:int=None, # of the networks; default: as their recipe says
+                 epochs:int|None=None, # of the networks; default: as their recipe says
                  each:int=20, # explained samples of each order
-                 jobs:int=None, # processes; default: one a core
+                 jobs:int|None=None, # processes; default: one a core
                  quiet:bool=False, # no progress
                  **tests # options of `verdicts`
                 )->dict: # name: DataFrame, as written to `out/reading`

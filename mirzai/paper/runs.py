@@ -25,7 +25,7 @@ from ..synthetic import LAW, synthetic_library
 from ..attribution import attribute
 
 # %% ../../nbs/paper/00_runs.ipynb #256fff1d
-def published(where:str=None # 'Table 3', 'Fig. 3', ...; default: all
+def published(where:str|None=None # 'Table 3', 'Fig. 3', ...; default: all
              )->pd.DataFrame: # columns: where, row, model, metric, value, sd, source
     "Published numbers of doi 10.1016/j.aiia.2022.10.001"
     t = pd.read_csv(files('mirzai.paper')/'published.csv')
@@ -123,7 +123,7 @@ def _names(lib, column): # how many samples each has, by name
 def make_runs(scale:dict, # an entry of `SCALES`
               out, # folder; what is there already is not done again
               library:SpectralLibrary=None, # selected; default: synthetic
-              jobs:int=None, # processes; default: one a core
+              jobs:int|None=None, # processes; default: one a core
               quiet:bool=False, # no progress
               command:str='make_runs' # what was typed, for the record
              )->PaperRuns:
