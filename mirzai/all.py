@@ -48,6 +48,8 @@ from mirzai.claims import *
 from mirzai.control import *
 from mirzai.verdicts import *
 from mirzai.response import *
+from mirzai.folds import fold_numbers, out_of_fold
+from mirzai.promises import coverage, held, reliability
 from mirzai.uncertainty import Calibration, calibrate, said
 from mirzai.applicability import Domain, certify, fit_domain
 from mirzai.certificate import *

@@ -115,7 +115,8 @@ def office_text(path:Path # a text, plain or gzipped
         with open_text(path, encoding) as f:
             for line in text_lines(f, path):
                 taken += len(line)
-                if taken>MAX_TEXT: raise MirzaiError(f'{path}: more than {MAX_TEXT>>20} million characters: cut it in parts')
+                if taken>MAX_TEXT:
+                    raise MirzaiError(f'{path}: more than {MAX_TEXT>>20} million characters: cut it in parts')
                 lines.append(line)
         return lines, encoding
     return decoded(path, whole)
