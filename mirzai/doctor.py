@@ -50,7 +50,7 @@ def opus_contents(path:Path, raw:bytes, unit=None)->list: # of blocks
 # %% ../nbs/01j_doctor.ipynb #dc000010
 def _sound_pairs(blocks:list, kind:int)->list:
     try: return opus_pairs(blocks, {kind})
-    except Exception: return []                                        # damaged: it is listed without its range
+    except Exception: return [] # damaged: it is listed without its range
 
 def _opus_choice(path, raw:bytes, blocks:list, unit)->tuple: # where the block that is read begins; why
     "What the reader would do"
