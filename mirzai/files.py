@@ -98,8 +98,7 @@ def text_lines(f, # an open text
     ended = True
     while line := f.readline(_LONGEST):
         if '\0' in line:
-            raise MirzaiError(f'{path}: not a table but some other kind of file: give CSV, CSV.gz or '
-                              f'Parquet')
+            raise MirzaiError(f'{path}: not a table but some other kind of file: give CSV, CSV.gz or Parquet')
         if len(line)==_LONGEST: raise MirzaiError(f'{path}: a line without end: give a row a sample')
         ended = line[-1]=='\n'
         yield line
