@@ -36,6 +36,7 @@ from mirzai.datablock import *
 from mirzai.learner import *
 from mirzai.ensemble import *
 from mirzai.transfer import TransferGPR
+from mirzai.foreign import Foreign
 from mirzai.store import *
 from mirzai.sweep import *
 from mirzai.models import *
@@ -48,6 +49,8 @@ from mirzai.claims import *
 from mirzai.control import *
 from mirzai.verdicts import *
 from mirzai.response import *
+from mirzai.folds import fold_numbers, out_of_fold
+from mirzai.promises import coverage, held, reliability
 from mirzai.uncertainty import Calibration, calibrate, said
 from mirzai.applicability import Domain, certify, fit_domain
 from mirzai.certificate import *

@@ -14,7 +14,8 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 from .library import SpectralLibrary, panels
 from .transforms import CO2, SNV, SavitzkyGolay, has_shape, to_grid
-from .uncertainty import calibrate, fold_numbers, folds_in_words
+from .folds import fold_numbers, folds_in_words
+from .uncertainty import calibrate
 from .core import moved
 
 # %% ../nbs/12b_applicability.ipynb #mv735624
@@ -143,7 +144,8 @@ def _held_out(model, lib, folds=10, groups='profile', seed=0):
     fold,out = fold_numbers(lib, folds, groups, seed), np.empty((len(lib), 3))
     for f in np.unique(fold):
         train = lib[fold!=f]
-        out[fold==f] = unseen(model.refit(train), train, lib[fold==f], len(lib))
+        again = None if model is None else model.refit(train)
+        out[fold==f] = unseen(again, train, lib[fold==f], len(lib))
     out = pd.DataFrame(out, columns=STATISTICS, index=lib.ids)
     out.attrs['split'] = folds_in_words(lib, fold, groups)
     return out

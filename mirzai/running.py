@@ -21,7 +21,7 @@ from .page import svg
 from .predictor import made_of, save_model
 from .report import run_report
 from .training import fit_named, in_parallel
-from .uncertainty import kept_together
+from .folds import kept_together
 
 # %% ../nbs/14g_running.ipynb #7d2ab283
 class Splitting(NamedTuple):
