@@ -36,6 +36,7 @@ from mirzai.datablock import *
 from mirzai.learner import *
 from mirzai.ensemble import *
 from mirzai.transfer import TransferGPR
+from mirzai.foreign import Foreign
 from mirzai.store import *
 from mirzai.sweep import *
 from mirzai.models import *
