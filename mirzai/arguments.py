@@ -78,7 +78,7 @@ def model_name(text:str)->str:
     return '+'.join(name for part in text.split('+') for name in read(part))
 
 # %% ../nbs/14k_arguments.ipynb #72c4daed
-METHOD_NAMES = ('acetate', 'mehlich3', 'bacl2', 'cohex', 'cal', 'other')   # the keys of units.KEX_METHODS, which loads pandas
+METHOD_NAMES = ('acetate', 'mehlich3', 'bacl2', 'cohex', 'cal', 'other')   # as units.KEX_METHODS, which loads pandas
 
 def unit_of(target:str): # a property that has units
     "A reader of a unit of this property"
@@ -95,8 +95,8 @@ def library_argument(c, # a sub-command's parser
                      **kw):
     "Where measured spectra come from"
     c.add_argument(flag, **kw,
-                   help="a table (CSV, text, Excel, Parquet), a KSSL folder, with --values also a folder of instrument "
-                        "files; or 'sample': 500 real spectra that come with the install")
+                   help="a table (CSV, text, Excel, Parquet), a KSSL folder, with --values also a folder of "
+                        "instrument files; or 'sample': 500 real spectra that come with the install")
 
 def spectra_unit(c):
     c.add_argument('--unit', default='absorbance', choices=('absorbance', 'reflectance', 'percent'),
@@ -105,25 +105,31 @@ def spectra_unit(c):
 # %% ../nbs/14k_arguments.ipynb #585f2b8f
 def measured_units(c):
     "Unit, method and detection limit of measured values: never guessed"
-    c.add_argument('--kex-unit', type=unit_of('kex'), metavar='UNIT', help='unit of measured Kex: cmol/kg, mg/kg, mg/100g '
+    c.add_argument('--kex-unit', type=unit_of('kex'), metavar='UNIT',
+                   help='unit of measured Kex: cmol/kg, mg/kg, mg/100g '
                    'or mgK2O/100g (default: cmol/kg; values that no soil has in it are refused)')
     c.add_argument('--kex-method', choices=METHOD_NAMES, metavar='METHOD', help='how Kex was measured: '
                    f'{", ".join(METHOD_NAMES)} (default: what the column kex_method says, else unknown)')
-    c.add_argument('--kex-limit', type=positive_number, help='detection limit of values such as n.d., in the unit of the table')
-    for name,units in (('oc', '%%, g/kg or share'), ('clay', '%%, g/kg or share'), ('cec', 'cmol/kg or mmol/kg')):
-        c.add_argument(f'--{name}-unit', type=unit_of(name), metavar='UNIT', help=f'unit of measured {name}: {units}')
+    c.add_argument('--kex-limit', type=positive_number,
+                   help='detection limit of values such as n.d., in the unit of the table')
+    for name,units in (('oc', '%%, g/kg or share'), ('clay', '%%, g/kg or share'),
+                       ('cec', 'cmol/kg or mmol/kg')):
+        c.add_argument(f'--{name}-unit', type=unit_of(name), metavar='UNIT',
+                       help=f'unit of measured {name}: {units}')
 
 def property_argument(c):
     c.add_argument('--property', default='kex', help='property column to learn (default: kex)')
 
 # %% ../nbs/14k_arguments.ipynb #a8007073
 def replicates_argument(c):
-    c.add_argument('--replicates', default='opus', metavar='RULE', help='which files are scans of one soil: opus (A7.0, '
+    c.add_argument('--replicates', default='opus', metavar='RULE',
+                   help='which files are scans of one soil: opus (A7.0, '
                    r'A7.1, ...), none, or what names end in, such as XS\d\d (default: opus)')
 
 def values_argument(c):
     "Measured values in a table of their own"
-    c.add_argument('--values', metavar='TABLE', help='measured values by id (CSV, Excel, Parquet), to go with a folder of instrument '
+    c.add_argument('--values', metavar='TABLE',
+                   help='measured values by id (CSV, Excel, Parquet), to go with a folder of instrument '
                    'files or with any spectra')
     replicates_argument(c)
 
@@ -149,18 +155,22 @@ def models_argument(c, *more, # names beyond `KNOWN`
     "Which models are compared, and in how many processes"
     names = (*KNOWN, *more)
     c.add_argument('--models', type=one_of(*names, factories=True), default=default and default.split(','),
-                   help=f'comma-separated, of {", ".join(names)}, or package.module:function for an estimator of your own '
+                   help=f'comma-separated, of {", ".join(names)}, or package.module:function for an estimator of '
+                        f'your own '
                         f'(default: {default or BY_SIZE})')
     jobs_argument(c)
 
 # %% ../nbs/14k_arguments.ipynb #693f4a04
 def model_folder(c):
     c.add_argument('model', help='folder written by mirzai train or run')
-    c.add_argument('--model', dest='factory', metavar='MODULE:FUNCTION', help='for a model of your own: the function that makes it')
+    c.add_argument('--model', dest='factory', metavar='MODULE:FUNCTION',
+                   help='for a model of your own: the function that makes it')
 
-def seed_argument(c): c.add_argument('--seed', type=whole_from_zero, default=0, help='of everything random (default: 0)')
+def seed_argument(c):
+    c.add_argument('--seed', type=whole_from_zero, default=0, help='of everything random (default: 0)')
 
-def force_argument(c): c.add_argument('--force', action='store_true', help='replace what is there, even if it cannot be made again')
+def force_argument(c):
+    c.add_argument('--force', action='store_true', help='replace what is there, even if it cannot be made again')
 
 # %% ../nbs/14k_arguments.ipynb #f215c571
 def run_arguments(c): # the sub-command's parser, here and below
@@ -176,9 +186,11 @@ def run_arguments(c): # the sub-command's parser, here and below
 # %% ../nbs/14k_arguments.ipynb #a9c7e761
 def data_arguments(c):
     c.add_argument('name', choices=['sample', 'synthetic', 'ossl'], help='which library')
-    c.add_argument('--out', help='ends in .csv, .csv.gz or .parquet (default: kssl-sample.csv, synthetic.parquet, ossl.parquet)')
+    c.add_argument('--out', help='ends in .csv, .csv.gz or .parquet (default: kssl-sample.csv, '
+                                 'synthetic.parquet, ossl.parquet)')
     c.add_argument('--n', type=whole_number, default=20_000, help='synthetic: samples (default: 20000)')
-    c.add_argument('--seed', type=whole_from_zero, default=0, help='synthetic: of everything random (default: 0)')
+    c.add_argument('--seed', type=whole_from_zero, default=0,
+                   help='synthetic: of everything random (default: 0)')
     c.add_argument('--properties', type=words_of, default=['kex', 'cec', 'oc', 'clay', 'ph'],
                    help='ossl: properties to keep, short or OSSL names (default: kex,cec,oc,clay,ph)')
     c.add_argument('--cache', help='ossl: folder of the downloaded file (default: ~/.cache/mirzai)')
@@ -191,10 +203,12 @@ def train_arguments(c):
     values_argument(c)
     range_arguments(c)
     c.add_argument('--model', type=model_name, default='gpr',
-                   help=f'one of {", ".join(KNOWN)}; joined by +: their mean; package.module:function: your own (default: gpr)')
+                   help=f'one of {", ".join(KNOWN)}; joined by +: their mean; package.module:function: your '
+                        f'own (default: gpr)')
     c.add_argument('--folds', type=whole_from_zero, default=10,
                    help='trainings that find out how far off the model is; 0: none (default: 10)')
-    c.add_argument('--errors-by', help='property whose groups have errors of their own (default: order, if known)')
+    c.add_argument('--errors-by',
+                   help='property whose groups have errors of their own (default: order, if known)')
     c.add_argument('--out', required=True, help='model folder to make')
     seed_argument(c)
     c.add_argument('--seeds', type=whole_number, default=1,
@@ -207,8 +221,10 @@ def predict_arguments(c):
     model_folder(c)
     spectra_unit(c)
     measured_units(c)
-    c.add_argument('files', nargs='+', help='tables of spectra, instrument files (OPUS, .spa, JCAMP-DX), folders of them')
-    c.add_argument('--threshold', help='add decisions: rice, soybean, plateau, 25mgK2O/100g, 200mgK/kg, or a number up '
+    c.add_argument('files', nargs='+',
+                   help='tables of spectra, instrument files (OPUS, .spa, JCAMP-DX), folders of them')
+    c.add_argument('--threshold',
+                   help='add decisions: rice, soybean, plateau, 25mgK2O/100g, 200mgK/kg, or a number up '
                                        'to 2 in cmol/kg')
     replicates_argument(c)
     c.add_argument('--miss', type=positive_number, default=5.,
@@ -219,7 +235,8 @@ def predict_arguments(c):
     c.add_argument('--report', metavar='FILE', help='also write a field report, a name in .html')
     c.add_argument('--decimal', choices=('point', 'comma'), default='point',
                    help='comma: decimal commas, columns parted by semicolons (default: point)')
-    c.add_argument('--out', default='predictions.csv', help='.csv, .csv.gz or .xlsx (default: predictions.csv)')
+    c.add_argument('--out', default='predictions.csv',
+                   help='.csv, .csv.gz or .xlsx (default: predictions.csv)')
     force_argument(c)
 
 # %% ../nbs/14k_arguments.ipynb #13f37a12
@@ -249,7 +266,8 @@ def evaluate_arguments(c):
     values_argument(c)
     range_arguments(c)
     models_argument(c, 'plsr-paper', 'cnn-paper')
-    c.add_argument('--model', dest='own', type=model_name, action='append', default=[], metavar='MODULE:FUNCTION',
+    c.add_argument('--model', dest='own', type=model_name, action='append', default=[],
+                   metavar='MODULE:FUNCTION',
                    help='an estimator of your own: alone, or beside those of --models')
     c.set_defaults(models=None)      # all three, unless one of your own is to be judged alone
     protocol_arguments(c)
@@ -257,7 +275,8 @@ def evaluate_arguments(c):
 def protocol_arguments(c):
     "Who is trained on what and judged on what"
     c.add_argument('--splits', type=whole_number, default=20, help='splits, seeds 0, 1, 2, ... (default: 20)')
-    c.add_argument('--sizes', type=training_sizes, help='training sizes for a learning curve, such as 100,300,all')
+    c.add_argument('--sizes', type=training_sizes,
+                   help='training sizes for a learning curve, such as 100,300,all')
     c.add_argument('--local', type=words_of, default=[], metavar='ORDERS',
                    help='also train and judge within these soil orders, such as mollisols,gelisols')
     c.add_argument('--grouped', action='store_true', help='also split by profile instead of by sample')
@@ -275,18 +294,22 @@ def explain_arguments(c):
     library_argument(c, 'library')
     spectra_unit(c)
     measured_units(c)
-    c.add_argument('--by', type=words_of, help='properties to group by, comma-separated (default: order, where there is one)')
+    c.add_argument('--by', type=words_of,
+                   help='properties to group by, comma-separated (default: order, where there is one)')
     c.add_argument('--through', choices=('snv', 'absorbance'), default='snv',
                    help='explain from the SNV spectrum or from the absorbance as measured (default: snv)')
     c.add_argument('--beside', help='a second model folder, drawn beside the first')
-    c.add_argument('--drivers', help='known truth, a table wavenumber, strength (default: beside the library)')
-    c.add_argument('--training', help='the table the model learnt from, for the control against models of nothing '
+    c.add_argument('--drivers',
+                   help='known truth, a table wavenumber, strength (default: beside the library)')
+    c.add_argument('--training',
+                   help='the table the model learnt from, for the control against models of nothing '
                                       '(default: its soils among those explained)')
     c.add_argument('--control', action='store_true',
                    help='make that control for a network trained from nothing too: eight more trainings')
     c.add_argument('--before', help='spectra with known values before an addition ...')
     c.add_argument('--after', help='... and the same samples after it')
-    c.add_argument('--most', type=whole_number, default=1000, help='spectra explained at most (default: 1000)')
+    c.add_argument('--most', type=whole_number, default=1000,
+                   help='spectra explained at most (default: 1000)')
     seed_argument(c)
     c.add_argument('--out', default='mirzai-explain', help='folder to make (default: mirzai-explain)')
     force_argument(c)
@@ -305,22 +328,26 @@ def paper_arguments(c):
     spectra_unit(c)
     measured_units(c)
     c.add_argument('--n', type=whole_number, help='soils of the synthetic library, where no other is given')
-    c.add_argument('--splits', type=whole_number, help='splits of the library (default: 2 for smoke, 20 for full)')
+    c.add_argument('--splits', type=whole_number,
+                   help='splits of the library (default: 2 for smoke, 20 for full)')
     jobs_argument(c)
-    c.add_argument('--out', default='mirzai-paper', help='folder that keeps the results; what is there is not done again')
+    c.add_argument('--out', default='mirzai-paper',
+                   help='folder that keeps the results; what is there is not done again')
 
 # %% ../nbs/14k_arguments.ipynb #46d4a025
 ARGUMENTS = dict(run=run_arguments, data=data_arguments, train=train_arguments, predict=predict_arguments,
                  validate=validate_arguments, card=card_arguments, doctor=doctor_arguments, evaluate=evaluate_arguments,
                  explain=explain_arguments, pretrain=pretrain_arguments, paper=paper_arguments)
 
-FIRST_STEPS = ('mirzai run', 'mirzai train sample --out model', 'mirzai predict model scans/ --threshold rice')
+FIRST_STEPS = ('mirzai run', 'mirzai train sample --out model',
+               'mirzai predict model scans/ --threshold rice')
 
 # %% ../nbs/14k_arguments.ipynb #bbf80beb
 def command_parser(commands # functions of parsed arguments, named and described as their sub-commands
                   )->Parser:
     "All sub-commands and their options"
-    p = Parser('mirzai', description='Exchangeable potassium in soil from mid-infrared spectra.', examples=FIRST_STEPS)
+    p = Parser('mirzai', description='Exchangeable potassium in soil from mid-infrared spectra.',
+               examples=FIRST_STEPS)
     p.add_argument('--version', action='store_true', help='print the version')
     sub = p.add_subparsers(metavar='COMMAND', parser_class=Parser)
     for f in commands:

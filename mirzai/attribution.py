@@ -276,9 +276,9 @@ def plot_beside(attributions:dict, # name: `Attribution`, or a list of them: the
     return axs
 
 # %% ../nbs/11_attribution.ipynb #8fee3c63
-REGIONS = {'OH of clay, water': (3000, 3750), 'CH of organic matter': (2800, 3000),
+REGIONS = { # cm⁻¹, after doi 10.1016/j.aiia.2022.10.001
+           'OH of clay, water': (3000, 3750), 'CH of organic matter': (2800, 3000),
            'window and CO2': (2000, 2800), 'quartz overtones': (1750, 2000),
-           # cm⁻¹, after doi 10.1016/j.aiia.2022.10.001
            'organic matter, carbonate, water': (1200, 1750), 'Si-O': (970, 1200),
            'silicate bending': (600, 970)}
 

@@ -125,7 +125,7 @@ def table_properties(header:list, # column names
     twice = [n for n in dict.fromkeys(names.values()) if list(names.values()).count(n)>1]
     if twice: raise MirzaiError(f'{name}: two columns for property {some(twice)}: keep one of each')
     props = pd.DataFrame({n: plain[i].to_numpy() for i,n in names.items()}, index=ids)
-    by_acetate = any(SHORT_NAMES.get(header[i].strip())=='kex' for i in plain)      # OSSL's name says the method
+    by_acetate = any(SHORT_NAMES.get(header[i].strip())=='kex' for i in plain) # OSSL's name says the method
     return props.assign(kex_method='acetate') if by_acetate and 'kex_method' not in props else props
 
 # %% ../nbs/00f_columns.ipynb #245c9859
@@ -176,7 +176,8 @@ def chunks(self:LibraryFile,
     "Fetch the spectra part by part, so that memory stays bounded"
     to_absorbance([], unit)                                            # refuses an unknown unit
     if self.says and unit!=self.says:
-        raise MirzaiError(f'{self.path}: its line of units says {self.says}, not {unit}: say --unit {self.says}, or correct the line')
+        raise MirzaiError(f'{self.path}: its line of units says {self.says}, not {unit}: say --unit {self.says}, '
+                          f'or correct the line')
     name,blocks,at,odd = str(self.path),self.blocks(rows),0,0
     while True:
         with reading(name, 'table'): X = next(blocks, None)
@@ -239,6 +240,6 @@ def between(self:SpectralLibrary,
     low,high = w[0] if low is None else low, w[-1] if high is None else high
     kept = (w>=low)&(w<=high)
     if kept.sum()<10:
-        raise MirzaiError(f'{self.name}: {kept.sum()} wavenumbers from {low:g} to {high:g} cm-1, of {w[0]:g} to {w[-1]:g}: '
-                          f'at least 10 are needed')
+        raise MirzaiError(f'{self.name}: {kept.sum()} wavenumbers from {low:g} to {high:g} cm-1, '
+                          f'of {w[0]:g} to {w[-1]:g}: at least 10 are needed')
     return self.like(self.spectra[:, kept], w[kept])

@@ -32,7 +32,10 @@ def file_block(name:str, # what the file calls it
     return dict(name=name, first=number(first), last=number(last), points=points, read=False, why='')
 
 # %% ../nbs/01j_doctor.ipynb #dc000009
-def opus_contents(path:Path, raw:bytes, unit=None)->list: # of blocks
+def opus_contents(path:Path, # the file
+                  raw:bytes, # its content
+                  unit=None # what the user declares
+                 )->list: # of blocks
     "The blocks of an OPUS file; marked the one that would be read"
     blocks = opus_blocks(path, raw)
     there = sorted((b for b in blocks if b.is_data() or b.is_data_series()), key=lambda b: b.start)
@@ -50,7 +53,7 @@ def opus_contents(path:Path, raw:bytes, unit=None)->list: # of blocks
 # %% ../nbs/01j_doctor.ipynb #dc000010
 def _sound_pairs(blocks:list, kind:int)->list:
     try: return opus_pairs(blocks, {kind})
-    except Exception: return []                                        # damaged: it is listed without its range
+    except Exception: return [] # damaged: it is listed without its range
 
 def _opus_choice(path, raw:bytes, blocks:list, unit)->tuple: # where the block that is read begins; why
     "What the reader would do"
@@ -62,7 +65,10 @@ def _opus_choice(path, raw:bytes, blocks:list, unit)->tuple: # where the block t
     except Exception: return None, ''                                  # the reader will say why
 
 # %% ../nbs/01j_doctor.ipynb #dc000013
-def omnic_contents(path:Path, raw:bytes, unit=None)->list: # of blocks
+def omnic_contents(path:Path, # the file
+                   raw:bytes, # its content
+                   unit=None # what the user declares
+                  )->list: # of blocks
     "The spectra of an OMNIC file"
     found = []
     for title,h in omnic_parts(path, raw):
@@ -75,7 +81,10 @@ def _number(said:str)->float|None:
     try: return float(said.replace(',', '.'))
     except ValueError: return
 
-def jcamp_contents(path:Path, raw:bytes, unit=None)->list: # of blocks
+def jcamp_contents(path:Path, # the file
+                   raw:bytes, # its content
+                   unit=None # what the user declares
+                  )->list: # of blocks
     "The spectra of a JCAMP-DX file, as their headers tell"
     found = []
     for title,part in jcamp_parts(path, raw):
@@ -114,13 +123,16 @@ def what_lacks(spectrum:dict # as `spectrum_facts` gives it
     return out
 
 # %% ../nbs/01j_doctor.ipynb #dc000021
-def covers_enough(spectrum:dict)->bool:
+def covers_enough(spectrum:dict # as `spectrum_facts` gives it
+                 )->bool:
     "Does it cover at least half of the mid-infrared?"
     low,high = NEEDED
     return min(spectrum['last'], high)-max(spectrum['first'], low)>=(high-low)/2
 
 # %% ../nbs/01j_doctor.ipynb #dc000023
-def table_facts(path:Path, unit=None)->tuple: # blocks; spectra; what else is known
+def table_facts(path:Path, # a table
+                unit=None # what the user declares
+               )->tuple: # blocks; spectra; what else is known
     "What a table of spectra holds"
     with reading(path, 'table'): file = open_library(path)
     unit = unit or getattr(file, 'says', '') or 'absorbance'

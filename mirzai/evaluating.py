@@ -19,7 +19,8 @@ def grouping_remark(lib:SpectralLibrary)->str: # empty where profiles do part th
     "Refuse or say what a column of profiles cannot do"
     if 'profile' not in lib.properties or kept_together(lib, 'profile'): return ''
     if lib.properties.profile.nunique()==1:
-        raise MirzaiError(f'{lib.name}: the column profile has one value for all samples: --grouped cannot part them')
+        raise MirzaiError(f'{lib.name}: the column profile has one value for all samples: --grouped cannot '
+                          f'part them')
     return f'{lib.name}: the column profile groups nothing: --grouped splits by sample'
 
 # %% ../nbs/14l_evaluating.ipynb #8d3c8284
@@ -47,7 +48,7 @@ def scopes_asked(lib:SpectralLibrary,
     without = sorted(set(labels(lib, 'source'))) if list(leave_out)==['all'] else leave_out
     orders = set(labels(lib, 'order')) if 'order' in lib.properties else set()
     spelt = {o.lower(): o for o in orders}
-    within = [o if o in orders else spelt.get(o.lower(), o) for o in local]   # as written, else as the library has it
+    within = [o if o in orders else spelt.get(o.lower(), o) for o in local]   # as written, else as spelt there
     by_profile = ['grouped:profile'] if grouped else []
     return ['all', *(f'order:{o}' for o in within), *by_profile, *(f'without:{s}' for s in without)]
 
@@ -57,7 +58,8 @@ def cluster(address:str|None # of a Dask scheduler; None: this machine
     "A Dask cluster as joblib's backend, if one was named"
     stack = ExitStack()
     if not address: return stack
-    if not find_spec('distributed'): raise MirzaiError("--scheduler needs Dask: pip install 'mirzai[cluster]'")
+    if not find_spec('distributed'):
+        raise MirzaiError("--scheduler needs Dask: pip install 'mirzai[cluster]'")
     from dask.distributed import Client
     from joblib import parallel_config
     try: stack.enter_context(Client(address, timeout=10))
@@ -76,7 +78,8 @@ def score_text(res:Results,
     if by_size: return _by_size(res, several)
     unit = property_info(res.target)['unit']
     apart = [g for g in res.scores.group.unique() if g.startswith('from ')]
-    tables = {'all usable soils': res.table(by=by)}|{f'soils {g} {unit} up': res.table(by=by, group=g) for g in apart}
+    tables = {'all usable soils': res.table(by=by)}
+    for g in apart: tables[f'soils {g} {unit} up'] = res.table(by=by, group=g)
     return '\n\n'.join(f'{k}\n{t.to_string()}' for k,t in tables.items())
 
 def _by_size(res, several):
@@ -91,6 +94,7 @@ def interval_text(res:Results # of cross-validation
     p = res.predictions
     log10 = property_info(res.target)['log10']
     first = floored_predictions(p[(p.seed==0)&(p.split=='test')&p.scope.str.startswith('all,')])
-    ends = {m: bootstrap(t.observed.to_numpy(), t.predicted.to_numpy(), log10=log10) for m,t in first.groupby('model', sort=False)}
-    text = ', '.join(f'{m} {low:.2f} to {high:.2f}' for m,(low,high) in ends.items())
+    def ends(t): return bootstrap(t.observed.to_numpy(), t.predicted.to_numpy(), log10=log10)
+    found = {m: ends(t) for m,t in first.groupby('model', sort=False)}
+    text = ', '.join(f'{m} {low:.2f} to {high:.2f}' for m,(low,high) in found.items())
     return f'95% bootstrap interval of r2 (first repeat): {text}'

@@ -36,7 +36,8 @@ def explainable(p:Predictor, lib:SpectralLibrary, # any grid that covers the mod
     if p.baselines is None: raise MirzaiError(f'{p.path}: holds no training spectra: train it again')
     lib = to_grid(lib, p.model.wavenumbers_)
     usable = has_shape(lib.spectra)&(lib.spectra>0).all(1)
-    if usable.sum()<4: raise MirzaiError(f'{lib.name}: {usable.sum()} usable spectra: at least 4 are needed to explain')
+    if usable.sum()<4:
+        raise MirzaiError(f'{lib.name}: {usable.sum()} usable spectra: at least 4 are needed to explain')
     lib = lib.drop(~usable, UNEXPLAINED)
     rows = np.random.default_rng(seed).permutation(len(lib))[:most]
     return lib[np.sort(rows)]
@@ -50,8 +51,8 @@ def soils_learnt(p:Predictor, lib:SpectralLibrary, # measured soils
     "The soils among these that the model learnt from"
     mine = np.flatnonzero(p.seen(lib))
     if named and not len(mine):
-        raise MirzaiError(f'--training {lib.name}: the model learnt from none of these soils: name the table it was '
-                          f'trained on')
+        raise MirzaiError(f'--training {lib.name}: the model learnt from none of these soils: '
+                          f'name the table it was trained on')
     return lib[mine] if len(mine) else None
 
 # %% ../nbs/14j_explaining.ipynb #52ae670d
@@ -113,7 +114,9 @@ class Explanation:
     @property
     def text(self)->str: return verdict_text(self.bands, 1+len(self.others))
 
-    def __repr__(self): return f'{len(self.attribution)} predictions explained; {self.holds} of {len(self.bands)} important bands hold'
+    def __repr__(self):
+        n,tested = len(self.attribution), len(self.bands)
+        return f'{n} predictions explained; {self.holds} of {tested} important bands hold'
     def _repr_html_(self): return self.bands._repr_html_()
 
     @cached_property
@@ -151,7 +154,7 @@ def explain(model, # `Predictor`, or its folder
             most:int=1000, # spectra explained
             seed:int=0, # of everything random
             out=None, # folder to make; default: nothing is written
-            asked:dict|None=None, # plain values that the folder follows from beside model and library; default: the choices
+            asked:dict|None=None, # what the folder follows from, beside model and library; default: the choices
             force:bool=False, # replace what stands there and cannot be made again
             quiet:bool=False, # no progress
             factory:str|None=None # what makes a model of your own, as in `Predictor.load`
@@ -164,9 +167,11 @@ def explain(model, # `Predictor`, or its folder
     pairs = response_pairs(p.model, lib, before, after)
     it = attribute(p.model, few, p.baselines, seed=seed, through=through, quiet=quiet)
     permutations = 3 if control and not refits_cheaply(p.model) else None
-    bands = verdicts(models, few, p.baselines, it, drivers, training=learnt, permutations=permutations, through=through,
+    bands = verdicts(models, few, p.baselines, it, drivers, training=learnt, permutations=permutations,
+                     through=through,
                      seed=seed, quiet=quiet)
-    others = [attribute(m, few[:200], p.baselines, seed=seed, through=through, steps=1, quiet=quiet) for m in models[1:]]
+    quickly = dict(seed=seed, through=through, steps=1, quiet=quiet)
+    others = [attribute(m, few[:200], p.baselines, **quickly) for m in models[1:]]
     second = _beside(beside, few, through, seed, quiet)
     e = Explanation(p, few, it, bands, others, by, seed, drivers, second, pairs)
     if out is not None:
@@ -182,11 +187,13 @@ def _beside(model, lib, through, seed, quiet)->Beside|None:
     return Beside(Path(p.path).name, p, it)
 
 # %% ../nbs/14j_explaining.ipynb #7aaadc83
-def sample_parts(e:Explanation)->pd.DataFrame: # a row a sample; for Kex predictions in cmol(+)/kg, parts as factors
+# a row a sample; for Kex predictions in cmol(+)/kg, parts as factors
+def sample_parts(e:Explanation)->pd.DataFrame:
     "Each sample's prediction, the usual one, and each band's part in the difference"
     it = e.attribution
     shown = lambda v: 10**v if it.log10 else v
-    parts = {f'{b.high:.0f}-{b.low:.0f}': shown(it.band(b.low-1e-6, b.high+1e-6)) for b in e.bands.itertuples()}
+    def part(b): return shown(it.band(b.low-1e-6, b.high+1e-6))
+    parts = {f'{b.high:.0f}-{b.low:.0f}': part(b) for b in e.bands.itertuples()}
     t = pd.DataFrame({'predicted': shown(it.predicted), 'usual': shown(it.base), **parts})
     return t.set_axis(it.properties.index.rename('id')).round(4)
 
@@ -255,9 +262,10 @@ def explanation_notes(e:Explanation)->list: # sentences
     history,out = p.meta['training'], []
     if e.pairs is not None: out.append(response_text(response(e.pairs), p.model.target))
     if is_synthetic(lib): out.append('SYNTHETIC library: made-up soils. Nothing here is a result about soil.')
-    out.append(f'The model learnt from {history["n"]} samples of {history["library"]}. What it uses there says little '
-               f'about soils unlike those.')
-    if p.seen(lib).any(): out.append('Samples explained here were among those the model was trained on: the picture '
+    out.append(f'The model learnt from {history["n"]} samples of {history["library"]}. '
+               f'What it uses there says little about soils unlike those.')
+    if p.seen(lib).any():
+        out.append('Samples explained here were among those the model was trained on: the picture '
                                      'shows what it learnt by heart as well.')
     if p.model.target=='kex': out.append(POTASSIUM)
     return out
@@ -270,7 +278,8 @@ def write_explanation(e:Explanation, folder:Path):
     if e.pairs is not None: e.pairs.to_csv(folder/'response.csv')
     figures = explanation_figures(e)
     (folder/'figures').mkdir()
-    for name,(source,_) in figures.items(): (folder/'figures'/f'{name}.svg').write_text(source, encoding='utf-8')
+    for name,(source,_) in figures.items():
+        (folder/'figures'/f'{name}.svg').write_text(source, encoding='utf-8')
     n_models,notes = 1+len(e.others), explanation_notes(e)
     page = explain_report(e.attribution, e.bands, figures, n_models, notes, explanation_tables(e))
     (folder/'report.html').write_text(page, encoding='utf-8')

@@ -98,8 +98,7 @@ def text_lines(f, # an open text
     ended = True
     while line := f.readline(_LONGEST):
         if '\0' in line:
-            raise MirzaiError(f'{path}: not a table but some other kind of file: give CSV, CSV.gz or '
-                              f'Parquet')
+            raise MirzaiError(f'{path}: not a table but some other kind of file: give CSV, CSV.gz or Parquet')
         if len(line)==_LONGEST: raise MirzaiError(f'{path}: a line without end: give a row a sample')
         ended = line[-1]=='\n'
         yield line
@@ -116,7 +115,8 @@ def office_text(path:Path # a text, plain or gzipped
         with open_text(path, encoding) as f:
             for line in text_lines(f, path):
                 taken += len(line)
-                if taken>MAX_TEXT: raise MirzaiError(f'{path}: more than {MAX_TEXT>>20} million characters: cut it in parts')
+                if taken>MAX_TEXT:
+                    raise MirzaiError(f'{path}: more than {MAX_TEXT>>20} million characters: cut it in parts')
                 lines.append(line)
         return lines, encoding
     return decoded(path, whole)

@@ -143,7 +143,7 @@ def file_parts(path:Path # an instrument file
 # %% ../nbs/01g_instruments.ipynb #4be85e36
 def _spectrum(path, kind:str, part, unit, file, id)->SpectralLibrary:
     "One spectrum of a file as absorbance"
-    row = np.array([[str(file), kind]], dtype=object)                  # a third of the time of pandas' own text
+    row = np.array([[str(file), kind]], dtype=object) # a third of the time of pandas' own text
     props = pd.DataFrame(row, pd.Index([id], name='id', dtype=object), ['file', 'instrument'])
     with reading(path, kind), damaged(path, kind), np.errstate(all='ignore'):
         w,values,declared = _READERS[kind](path, part, unit)

@@ -192,7 +192,7 @@ def _contradicts(path, label, says, finds, unit=' cm-1')->MirzaiError:
     return MirzaiError(f'{path}: its header contradicts its table: {label} is {says:.8g}{unit} by the '
                        f'header, {finds:.8g}{unit} by the table: export it again')
 
-def _step(path, block:JcampBlock, n:int)->float: # cm⁻¹, negative where they fall
+def _step(path, block:JcampBlock, n:int)->float|None: # cm⁻¹, negative where they fall
     "The spacing by the header, if its numbers agree with each other"
     first,last,delta = [_head_number(path, block, k) for k in ('FIRSTX', 'LASTX', 'DELTAX')]
     if last is None and delta is None: raise MirzaiError(f'{path}: no LASTX in its header: export it again')

@@ -90,7 +90,8 @@ def _bounded(rows, path):
     taken = 0
     for row in rows:
         taken += len(row)
-        if taken>CELLS: raise MirzaiError(f'{path}: more than {CELLS} cells on their side: write a row a sample')
+        if taken>CELLS:
+            raise MirzaiError(f'{path}: more than {CELLS} cells on their side: write a row a sample')
         yield row
 
 # %% ../nbs/01_loading.ipynb #813f13b7
@@ -112,22 +113,26 @@ class _Survey:
     def survey(self, rows, header):
         "Look at every row, keep what is no spectrum"
         first,self.empty = next(rows, None), set()         # positions of rows without values
-        if first is None: raise MirzaiError(f'{self.path}: the table is empty: a header and at least one row are needed')
+        if first is None:
+            raise MirzaiError(f'{self.path}: the table is empty: a header and at least one row are needed')
         header,shifted = _fitted(header, first, self.path)
         keep = sorted({*Axis(header).rest, *Axis(shifted).rest, *range(len(header), len(first))})
         keep = [i for i in keep if i<len(first)]
         values = _even(chain([first], rows), len(first), keep, self.path, self.empty)
         text = self.without_empty(pd.DataFrame(values, columns=keep, dtype=str), header)
-        if not len(text): raise MirzaiError(f'{self.path}: the table is empty: at least one row with values is needed')
+        if not len(text):
+            raise MirzaiError(f'{self.path}: the table is empty: at least one row with values is needed')
         full = lambda i: (text[i].str.strip()!='').any()
         if len(first)==len(header)+1 and full(keep[-1]): header = shifted
         if any(full(i) for i in range(len(header), len(first))):
-            raise MirzaiError(f'{self.path}: {len(header)} column names over {len(first)} columns: write the table again')
+            raise MirzaiError(f'{self.path}: {len(header)} column names over {len(first)} columns: write the '
+                              f'table again')
         self.header = header
         self.text = text[[i for i in Axis(header).rest if header[i].strip() or full(i)]]
 
     def without_empty(self, text, header):
-        "Rows without values go; where nothing names the soils only those at the end, or the others' numbers would change"
+        "Rows without values go"
+        # where nothing names the soils only those at the end: the others are known by their place
         full = [i for i in range(len(text)) if i not in self.empty]
         names = text.loc[full, [i for i in text if i<len(header)]]
         if full and id_column(header, names) is None: self.empty = {i for i in self.empty if i>full[-1]}
@@ -151,7 +156,8 @@ def _filled(cells)->bool: return any(v is not None and str(v).strip() for v in c
 def _row_cells(row, header:list, path, number:int)->list: # as many as the header
     "A row of cells under its header"
     if _filled(row[len(header):]):
-        raise MirzaiError(f'{path}: row {number} has {len(row)} cells under {len(header)} names: write the table again')
+        raise MirzaiError(f'{path}: row {number} has {len(row)} cells under {len(header)} names: write the table '
+                          f'again')
     return [*row, *[None]*(len(header)-len(row))]
 
 # %% ../nbs/01_loading.ipynb #2e100890
@@ -261,7 +267,8 @@ def _open_workbook(path:Path)->LibraryFile:
     layout,head,bare = _workbook_layout(path, islice(rows, HEAD_LINES))
     rest = (row[bare:] for row in rows)
     if layout.kind=='rows':
-        return _in_memory(path, layout.header, chain(head[layout.data:], rest), _comma(head), layout.unit, layout.units)
+        rows = chain(head[layout.data:], rest)
+        return _in_memory(path, layout.header, rows, _comma(head), layout.unit, layout.units)
     text = (['' if v is None else str(v) for v in row] for row in rest)
     return _turned(path, layout, [*head[layout.start:], *text], _comma(head))
 
@@ -288,7 +295,8 @@ def _kind_of_head(path:Path)->str:
     if first==b'PAR1': return 'rows' if spectral_columns(_parquet(path).schema_arrow.names, path) else ''
     if first==b'PK\3\4': return _workbook_layout(path, islice(workbook_rows(path), HEAD_LINES))[0].kind
     def kind(encoding):
-        with open_text(path, encoding) as f: return _look(list(islice(text_lines(f, path), HEAD_LINES)), path)[0].kind
+        with open_text(path, encoding) as f: head = list(islice(text_lines(f, path), HEAD_LINES))
+        return _look(head, path)[0].kind
     return decoded(path, kind)
 
 # %% ../nbs/01_loading.ipynb #7e50203c
@@ -299,7 +307,8 @@ def open_table(path:Path # a file that exists: text, Parquet or Excel
         with open(path, 'rb') as f: first = f.read(4)
     except OSError as e: raise MirzaiError(f'{path}: cannot be read ({e.strerror})')
     kind = {b'PAR1': 'Parquet', b'PK\3\4': 'Excel'}.get(first, 'CSV')
-    with reading(path, kind): return dict(Parquet=_open_parquet, Excel=_open_workbook, CSV=_open_csv)[kind](path)
+    openers = dict(Parquet=_open_parquet, Excel=_open_workbook, CSV=_open_csv)
+    with reading(path, kind): return openers[kind](path)
 
 # %% ../nbs/01_loading.ipynb #bad97b87
 def _plain_rows(path:Path)->tuple: # lists of cells; decimal mark
@@ -321,7 +330,8 @@ def _parquet_values(path)->pd.DataFrame:
     t = t.reset_index() if t.index.name else t
     header = list(map(str, t))
     plain = t.set_axis(range(len(header)), axis=1)
-    return table_properties(header, plain, plain, path) if any(map(is_id_name, header)) else _no_ids(path, header)
+    if not any(map(is_id_name, header)): _no_ids(path, header)
+    return table_properties(header, plain, plain, path)
 
 # %% ../nbs/01_loading.ipynb #88c3e08c
 def _text_values(path)->pd.DataFrame:
@@ -332,8 +342,10 @@ def _text_values(path)->pd.DataFrame:
     if at is None: _no_ids(path, rows[0] if rows else ['nothing'])
     header,body = rows[at], rows[at+1:]
     wide = [r for r in body if any(c.strip() for c in r[len(header):])]
-    if wide: raise MirzaiError(f'{path}: a row has more cells than the header, it begins {some(wide[0])}: quote commas')
-    text = pd.DataFrame([(r+['']*len(header))[:len(header)] for r in body], columns=range(len(header)), dtype=str)
+    if wide:
+        raise MirzaiError(f'{path}: a row has more cells than the header, it begins {some(wide[0])}: quote commas')
+    width = len(header)
+    text = pd.DataFrame([(r+['']*width)[:width] for r in body], columns=range(width), dtype=str)
     text = text[[i for i in text if header[i].strip() or (text[i].str.strip()!='').any()]]
     id = id_column(header, text)
     units = {}
@@ -349,10 +361,12 @@ def _each_once(t:pd.DataFrame, path)->pd.DataFrame:
     t.index = t.index.astype(str).str.strip()
     if not len(t): raise MirzaiError(f'{path}: the table is empty: at least one row is needed')
     if not t.shape[1]: raise MirzaiError(f'{path}: only ids are there: give a column of values, such as kex')
-    if n := int((t.index=='').sum()): raise MirzaiError(f'{path}: {n} row(s) without an id: fill in or delete them')
+    if n := int((t.index=='').sum()):
+        raise MirzaiError(f'{path}: {n} row(s) without an id: fill in or delete them')
     t = t[~t.reset_index().duplicated().to_numpy()]
     if len(twice := t.index[t.index.duplicated()].unique()):
-        raise MirzaiError(f'{path}: id {some(twice)} stands on several rows with different values: keep one of each')
+        raise MirzaiError(f'{path}: id {some(twice)} stands on several rows with different values: keep one of '
+                          f'each')
     return t
 
 # %% ../nbs/01_loading.ipynb #31a3b3b4
@@ -366,7 +380,8 @@ def read_values(path # a table: an id and measured values a row; text of any kin
     try:
         with open(path, 'rb') as f: parquet = f.read(4)==b'PAR1'
     except OSError as e: raise MirzaiError(f'{path}: cannot be read ({e.strerror})')
-    with reading(path, 'table'): return _each_once(_parquet_values(path) if parquet else _text_values(path), path)
+    read = _parquet_values if parquet else _text_values
+    with reading(path, 'table'): return _each_once(read(path), path)
 
 # %% ../nbs/01_loading.ipynb #424975cb
 def _joined(props:pd.DataFrame, values:pd.DataFrame, spectra, table)->pd.DataFrame:
@@ -374,10 +389,12 @@ def _joined(props:pd.DataFrame, values:pd.DataFrame, spectra, table)->pd.DataFra
     ids = props.index.astype(str).str.strip()
     known,used = ids.isin(values.index), values.index.isin(ids)
     if not known.any():
-        raise MirzaiError(f'{table}: none of its {len(values)} ids ({some(values.index)}) is among the {len(ids)} of {spectra} '
-                          f'({some(ids)}): write the ids alike')
-    if (~known).any(): warnings.warn(f'{spectra}: {(~known).sum()} spectra have no value in {table} ({some(ids[~known])})')
-    if (~used).any(): warnings.warn(f'{table}: {(~used).sum()} values have no spectrum ({some(values.index[~used])})')
+        raise MirzaiError(f'{table}: none of its {len(values)} ids ({some(values.index)}) is among the {len(ids)} '
+                          f'of {spectra} ({some(ids)}): write the ids alike')
+    if (~known).any():
+        warnings.warn(f'{spectra}: {(~known).sum()} spectra have no value in {table} ({some(ids[~known])})')
+    if (~used).any():
+        warnings.warn(f'{table}: {(~used).sum()} values have no spectrum ({some(values.index[~used])})')
     both = [c for c in props if c in values]
     if both: warnings.warn(f'{table}: takes the place of {some(both)} of {spectra}')
     found = values.reindex(ids).set_axis(props.index)

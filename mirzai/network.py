@@ -13,13 +13,13 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 from fastcore.basics import patch
 from scipy.spatial.distance import cdist
+from .core import moved
 from .library import MirzaiError
 from .transforms import SavitzkyGolay
 from .kernels import LAB_ERROR, known_noise
 from .regressor import Refits, SpectralRegressor, starting_at
 from .parts import MOST_NETS, common_words, expect_number, expect_one_of, expect_text, expect_window
 from .parts import refuse, take_common, with_prefix, without_prefix
-from .core import moved
 
 # %% ../nbs/07_network.ipynb #mv905828
 __getattr__ = moved(__name__, dict(LEAST='mirzai.network:MIN_POINTS'))

@@ -29,7 +29,7 @@ def omnic_bytes(w, # (p,) wavenumbers, cm⁻¹
     entry = lambda key, at, n: struct.pack('<BxII6x', key, at, n)
     Y,n = np.atleast_2d(Y), len(w)
     titles = titles or ['']*len(Y)
-    start,size = 512+16*4*len(Y), 320+4*n                              # of the first, of each: title, header, values
+    start,size = 512+16*4*len(Y), 320+4*n # of the first, of each: title, header, values
     places = [start+k*size for k in range(len(Y))]
     table = [entry(107, p, 256)+entry(2, p+256, 32)+entry(3, p+320, 4*n) for p in places]
     head = struct.pack('<IIIIff', 1, n, 1, code, w[0], w[-1]).ljust(64, b'\0')

@@ -52,7 +52,8 @@ def open_spectra(name, # a table, a KSSL folder; with `values` also a folder of 
                 )->SpectralLibrary:
     "The library that a person named, its measured values in the units of this library"
     if name=='sample' and not Path(name).exists(): lib = load_sample()
-    elif values and not _many_in_one(Path(name)): lib = mean_scans(name, None if unit=='absorbance' else unit, replicates)
+    elif values and not _many_in_one(Path(name)):
+        lib = mean_scans(name, None if unit=='absorbance' else unit, replicates)
     else: lib = open_library(name)
     if values: lib = lib.with_values(values)
     lib = as_stated(lib, **stated)
@@ -76,7 +77,8 @@ def check_property(lib:SpectralLibrary, target:str # a column
     if target not in lib.properties: lib.y(target)   # raises the error that lists what there is
     if target in PROPERTIES.index: return ''
     if target.lower() in PROPERTIES.index:
-        raise MirzaiError(f'{lib.name}: {target!r} is read as a stranger: rename the column to {target.lower()}')
+        raise MirzaiError(f'{lib.name}: {target!r} is read as a stranger: rename the column to '
+                          f'{target.lower()}')
     return f'{target}: not a property mirzai knows, taken as it is, without logarithm or floor'
 
 # %% ../nbs/14c_opening.ipynb #960dd425

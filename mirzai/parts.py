@@ -58,8 +58,8 @@ def class_of(kind:str, # a key of `KINDS`, without what follows +
 def kind_of(model # fitted
            )->str: # a key of `KINDS`, without what follows +
     "What a folder calls a model"
-    kind = getattr(model, 'kind', None)
-    if kind: return kind
+    try: return model.kind
+    except AttributeError: pass
     raise MirzaiError(f'{type(model).__name__} cannot be saved: use PLSR, GPR, CNNRegressor or Ensemble')
 
 def pack(model # a fitted PLSR, GPR, CNN or Ensemble

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 import numpy as np, pandas as pd
 from .core import MirzaiError, Progress
-from .field import THRESHOLDS, decide, join_fields, mg_k, mg_k2o, odd_batch, threshold, threshold_remarks, write_table
+from .field import THRESHOLDS, threshold, threshold_remarks
+from .field import decide, join_fields, mg_k, mg_k2o, odd_batch, write_table
 from .files import atomic
 from .spectra_files import SpectraFiles
 from .library import SpectralLibrary, concat
@@ -120,7 +121,8 @@ class Predictions:
         "How many soils there are, how many of them are flagged, and which files are none"
         read = ~self.not_read
         t = self.table
-        return dict(soils=int(read.sum()), flagged=int((t.flag[read]!='').sum()), not_read=t.id[~read].tolist())
+        return dict(soils=int(read.sum()), flagged=int((t.flag[read]!='').sum()),
+                    not_read=t.id[~read].tolist())
 
     def __repr__(self):
         n = self.counts
@@ -133,7 +135,9 @@ def caution(p:Predictor)->str: # a line
     "Whose numbers these are, and whether anybody checked them here"
     history,v = p.meta['training'], p.validation
     local = 'with no local validation: have some of your own samples analysed before acting on these numbers'
-    if v: local = f'with a local validation on {v["n"]} samples: {v.get("grade", "of an older kind, which counts for nothing")}'
+    if v:
+        grade = v.get('grade', 'of an older kind, which counts for nothing')
+        local = f'with a local validation on {v["n"]} samples: {grade}'
     made_up = ' SYNTHETIC, made-up' if history['synthetic'] else ''
     learnt = f'{p.meta["target"]} by a model trained on {history["n"]}{made_up} samples of {history["library"]!r}'
     return f'caution: {learnt}, {local}'
@@ -158,7 +162,8 @@ def predict_files(model, # `Predictor`, or its folder
     for remark in asked.remarks if asked else []: warnings.warn(remark)
     paths = [files] if isinstance(files, (str, Path)) else files
     opened = lambda file: as_stated(file, **stated).check_unit(p.meta['target'])
-    spectra = SpectraFiles(paths, unit, replicates, wavenumbers=p.model.wavenumbers_, onto=to_grid, opened=opened)
+    spectra = SpectraFiles(paths, unit, replicates, wavenumbers=p.model.wavenumbers_, onto=to_grid,
+                           opened=opened)
     doubtful = Doubtful(keep_doubtful, costs) if keep_doubtful and p.calibration else None
     t,known = _predicted(p, spectra, asked, costs, doubtful, quiet)
     if fields is not None: t = _in_fields(t, fields)
@@ -169,9 +174,10 @@ def predict_files(model, # `Predictor`, or its folder
 # %% ../nbs/14h_predicting.ipynb #f912f893
 def _check_is_kex(p, needed):
     if not needed or p.meta['target']=='kex': return
-    raise MirzaiError(f'--threshold and --report are for kex; {p.path} predicts {p.meta["target"]}: leave them out')
+    raise MirzaiError(f'--threshold and --report are for kex; {p.path} predicts {p.meta["target"]}: '
+                      f'leave them out')
 
-def _predicted(p, spectra, asked, costs, doubtful, quiet)->tuple: # the table; soils that the model had learnt from
+def _predicted(p, spectra, asked, costs, doubtful, quiet)->tuple: # the table; soils it had learnt from
     "Read and predict piece by piece"
     tables,known = [],0
     with Progress('reading and predicting', quiet=quiet) as progress:
@@ -227,8 +233,9 @@ def report_of(found:Predictions)->str: # the page
     _check_is_kex(p, True)
     sentences = [*found.files.summary(), *(asked.remarks if asked else []), *p.blind_for()]
     remarks = [f'{s[0].upper()}{s[1:].removesuffix(".")}.' for s in sentences]
+    words = asked and (asked.value, asked.words)
     html = field_report(t, p.meta|dict(validation=p.validation), by_field(t) if 'field' in t else None,
-                        asked and (asked.value, asked.words), found.costs._asdict(), doubtful_figures(found), remarks,
+                        words, found.costs._asdict(), doubtful_figures(found), remarks,
                         asked is None or asked.validated)
     return f'{html}\n{soils_mark(t.id)}\n'
 
@@ -239,7 +246,7 @@ def write_predictions(found:Predictions,
                       report=None, # also write the field report, ends in .html
                       force:bool=False # replace what is about other soils
                      ):
-    "The table as a spreadsheet opens it, and the report; nothing is written if one of them may not be replaced"
+    "Write the table and the report, or neither, if one of them may not be replaced"
     ids = found.table.id
     if report: check_report_place(report)
     may_replace_predictions(path, ids, force)

@@ -20,14 +20,17 @@ def may_replace_library(path, # the table to be written
     from mirzai.loading import read_library
     if not Path(path).exists(): return
     try: old = read_library(path)
-    except MirzaiError: raise MirzaiError(f'{path}: exists and is no table of spectra: choose another name with --out')
+    except MirzaiError:
+        raise MirzaiError(f'{path}: exists and is no table of spectra: choose another name with --out')
     same = lib is not None and _same_spectra(old, lib)
     if not same and not force:
-        raise MirzaiError(f'{path}: exists and holds other spectra: choose another name with --out, or replace it with --force')
+        raise MirzaiError(f'{path}: exists and holds other spectra: choose another name with --out, '
+                          f'or replace it with --force')
     warnings.warn(f'{path}: replaced{"" if same else ", as asked"}')
 
 def _same_spectra(a, b)->bool:
-    return list(a.ids.astype(str))==list(b.ids.astype(str)) and a.spectra.shape==b.spectra.shape and bool((a.spectra==b.spectra).all())
+    if list(a.ids.astype(str))!=list(b.ids.astype(str)) or a.spectra.shape!=b.spectra.shape: return False
+    return bool((a.spectra==b.spectra).all())
 
 # %% ../nbs/14d_replacing.ipynb #912512e0
 def may_stand_beside(table, # of a made-up library
@@ -35,11 +38,13 @@ def may_stand_beside(table, # of a made-up library
                     ):
     "Refuse to overwrite files beside a library that do not look like its truth"
     import pandas as pd
-    for path,read,columns in ((truth, pd.read_parquet, {'log10_kex'}), (drivers, pd.read_csv, {'wavenumber', 'strength'})):
+    for path,read,columns in ((truth, pd.read_parquet, {'log10_kex'}),
+                              (drivers, pd.read_csv, {'wavenumber', 'strength'})):
         if not Path(path).exists(): continue
         try: ours = columns<=set(read(path))
         except Exception: ours = False            # whatever it is, it is not ours
-        if not ours: raise MirzaiError(f'{path}: exists, {table} is to have it beside it, and it is not mirzai\'s: choose another --out')
+        if not ours: raise MirzaiError(f'{path}: exists, {table} is to have it beside it, and it is not '
+                                       f'mirzai\'s: choose another --out')
 
 # %% ../nbs/14d_replacing.ipynb #a29ded0d
 def predicted_ids(path # a file
@@ -74,7 +79,8 @@ def check_predictions_place(out, # where predictions are to go
     place = Path(out).resolve()
     used = [Path(f).resolve() for f in (*inputs, model)]
     if any(place==u or u.is_dir() and u in place.parents for u in used):
-        raise MirzaiError(f'{out}: is one of the inputs, or inside one: choose another name for the predictions')
+        raise MirzaiError(f'{out}: is one of the inputs, or inside one: '
+                          f'choose another name for the predictions')
     if place.is_file() and place.stat().st_size and predicted_ids(place) is None:
         raise MirzaiError(f'{out}: exists and holds no predictions of mirzai: choose another name')
 
@@ -115,7 +121,8 @@ def may_replace_report(path, # where it is to go
     if not Path(path).exists(): return
     same = soils_mark(ids) in Path(path).read_text(encoding='utf-8', errors='replace')
     if not same and not force:
-        raise MirzaiError(f'{path}: is a report on other soils: choose another name, or replace it with --force')
+        raise MirzaiError(f'{path}: is a report on other soils: choose another name, '
+                          f'or replace it with --force')
     warnings.warn(f'{path}: earlier report replaced')
 
 # %% ../nbs/14d_replacing.ipynb #094749b2
@@ -127,7 +134,9 @@ def may_replace_card(path, # where it is to go
     there = Path(path)
     if not there.exists(): return
     page = there.read_text(encoding='utf-8', errors='replace') if there.is_file() else ''
-    if '<title>Model card' not in page[:400]: raise MirzaiError(f'{path}: exists and is no card of mirzai: choose another name')
+    if '<title>Model card' not in page[:400]:
+        raise MirzaiError(f'{path}: exists and is no card of mirzai: choose another name')
     if mark not in page and not force:
-        raise MirzaiError(f'{path}: is the card of another model: choose another name, or replace it with --force')
+        raise MirzaiError(f'{path}: is the card of another model: choose another name, '
+                          f'or replace it with --force')
     warnings.warn(f'{path}: earlier card replaced')

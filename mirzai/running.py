@@ -35,8 +35,10 @@ def natural_splitting(lib:SpectralLibrary)->Splitting:
     by_sample = 'random 80/10/10 by sample'
     if 'profile' not in lib.properties: return Splitting('all', by_sample)
     kept = kept_together(lib, 'profile')
-    if not kept: return Splitting('all', by_sample, f'{lib.name}: the column profile groups nothing: split by sample')
-    return Splitting('grouped:profile', f'random 80/10/10 by profile ({kept} of {len(lib)} samples share one)')
+    if not kept:
+        return Splitting('all', by_sample, f'{lib.name}: the column profile groups nothing: split by sample')
+    return Splitting('grouped:profile',
+                     f'random 80/10/10 by profile ({kept} of {len(lib)} samples share one)')
 
 # %% ../nbs/14g_running.ipynb #4978cce3
 class KeepFitted:
@@ -95,7 +97,8 @@ class Run:
         "Scores of the test sets"
         return test_rows(self.results)
 
-    def __repr__(self): return f'{len(self.library)} soils, {self.splitting.words}; best {self.best}; in {self.path.name}'
+    def __repr__(self):
+        return f'{len(self.library)} soils, {self.splitting.words}; best {self.best}; in {self.path.name}'
     def _repr_html_(self): return self.results._repr_html_()
 
 # %% ../nbs/14g_running.ipynb #f5f6b027
@@ -121,7 +124,8 @@ def explain_and_save(lib:SpectralLibrary, results:Results, # with the table of `
     scores = results.select().assign(split=f'{splitting.words}, test')
     for m in fitted.index:
         held = held_out_by_splits(lib, results, m, splitting.words)
-        calls.append((fit_and_save, lib, m, target, folder/m, held, scores[scores.model==m].to_dict('records')))
+        calls.append((fit_and_save, lib, m, target, folder/m, held,
+                      scores[scores.model==m].to_dict('records')))
     seconds = [fit_seconds(m, len(lib)) for m in [*explained, *fitted.index]]
     long_first = np.argsort(seconds, kind='stable')[::-1]
     done = in_parallel([calls[i] for i in long_first], jobs, 'explaining and saving', quiet)

@@ -14,7 +14,8 @@ from pathlib import Path
 from textwrap import shorten
 from .core import MirzaiError, Progress, some
 from .files import damaged, reading
-from .folders import distinct_ids, folder_name, group_scans, instrument_files, is_table, replicate_ending, sample_name
+from .folders import distinct_ids, folder_name, group_scans, instrument_files, is_table
+from .folders import replicate_ending, sample_name
 from .grids import to_common_grid
 from .instruments import TABLE_ENDINGS, common_grid, file_kind, read_spectra, spectra_inside
 from .library import SpectralLibrary, concat

@@ -23,7 +23,8 @@ _PART_MEGABYTES = {'xl/sharedStrings.xml': 64, 'xl/workbook.xml': 4, 'xl/styles.
 
 def _check_parts(path, book:zipfile.ZipFile, megabytes:float):
     "Refuse a workbook that unpacks to more than a table needs"
-    if len(book.infolist())>10_000: raise MirzaiError(f'{path}: {len(book.infolist())} parts in a workbook: save it as CSV')
+    if len(book.infolist())>10_000:
+        raise MirzaiError(f'{path}: {len(book.infolist())} parts in a workbook: save it as CSV')
     for part in book.infolist():
         sheet = part.filename.startswith('xl/worksheets/')
         most = megabytes if sheet else min(megabytes, _PART_MEGABYTES.get(part.filename, 64))
@@ -54,7 +55,8 @@ def _workbook(path, megabytes:float): # the first sheet, its size unknown
     with warnings.catch_warnings(action='ignore'):     # of styles and extensions, which do not matter here
         book = load_workbook(path, read_only=True, data_only=True, keep_links=False)
     try:
-        if not book.worksheets: raise MirzaiError(f'{path}: a workbook without a sheet: save the table as CSV')
+        if not book.worksheets:
+            raise MirzaiError(f'{path}: a workbook without a sheet: save the table as CSV')
         sheet = book.worksheets[0]
         with zipfile.ZipFile(path) as z: _check_rows(path, z, sheet._worksheet_path)
         sheet.reset_dimensions()
@@ -94,7 +96,8 @@ def workbook_table(path, # an Excel file (.xlsx)
     "A workbook's first sheet as text; neither an empty row nor what it claims to hold costs anything"
     rows = [['' if v is None else str(v).strip() for v in row] for row in workbook_rows(path, **limits)]
     width,most = max(map(len, rows), default=0),limits.get('cells', CELLS)
-    if len(rows)*width>most: raise MirzaiError(f'{path}: its sheet has more than {most} cells: save it as CSV')
+    if len(rows)*width>most:
+        raise MirzaiError(f'{path}: its sheet has more than {most} cells: save it as CSV')
     return [row+['']*(width-len(row)) for row in rows]
 
 # %% ../nbs/00d_tables.ipynb #5469a8bf
@@ -106,7 +109,7 @@ _STYLES = [re.compile(p, re.I) for p in (_NUMBER, r'X'+_NUMBER, r'wn_'+_NUMBER, 
 def _without_unit(column)->tuple[str, str]: # the name; 'cm', 'nm', 'um' or ''
     "A column's name and the unit behind it"
     text = str(column).strip().strip('"')
-    if text[-1:].isdigit() and text[-2:-1] not in '-−.^ ⁻': return text, ''          # most names, without a search
+    if text[-1:].isdigit() and text[-2:-1] not in '-−.^ ⁻': return text, '' # most names, without a search
     found = next((m for m in _UNIT.finditer(text) if m.end()==len(text) and m.start()), None)
     if not found: return text, ''
     unit = found[1].lower()
@@ -173,7 +176,8 @@ def _going_on(w, chain)->np.ndarray: # booleans, one a chain
 
 # %% ../nbs/00d_tables.ipynb #fb9f27dc
 def _in_order(w)->np.ndarray|None: # (p,) booleans
-    "Which numbers belong to the chains, in this order; what stands in their way goes first, it may part what belongs together"
+    "Which numbers belong to the chains, in this order; what stands in their way goes first"
+    # left in, it might part what belongs together
     if (links := _links(w)) is None: return None
     chain = _chains(links)
     kept = _going_on(w, chain)[chain]
@@ -214,7 +218,7 @@ class Axis:
         units = {_without_unit(header[i])[1] for i in found}
         kept = on_grid(list(found.values())) if len(found)>=10 else np.ones(len(found), dtype=bool)
         there = {v for v,k in zip(found.values(), kept) if k}
-        self.waves = {i: v for (i,v),k in zip(found.items(), kept) if k or v in there}     # a twin is not let go unseen
+        self.waves = {i: v for (i,v),k in zip(found.items(), kept) if k or v in there} # a twin is not let go unseen
         self.waves = dict(sorted(self.waves.items(), key=lambda iw: iw[1]))
         self.left_out = [header[i] for i in found if i not in self.waves]
         self.rest = [i for i in range(len(header)) if i not in self.waves]
@@ -257,11 +261,12 @@ def spectral_columns(header:list, # column names
 HEAD_LINES = 60   # lines in which the table must begin
 
 class Layout:
-    "Where a table stands among its lines: `kind` is rows, columns or pair; `start` its first line, the header if it has one"
+    "Where a table stands among its lines"
+    # `kind`: rows, columns or pair; `start`: its first line, the header if it has one
     def __init__(self, kind:str, start:int, header:list, data:int, unit:str=''):
-        self.kind,self.start,self.header,self.data = kind, start, header, data    # `data`: the first line of values
-        self.unit = unit                                                        # of spectra, as a line of units says
-        self.units = {}                                                         # position -> unit of another column
+        self.kind,self.start,self.header,self.data = kind, start, header, data # `data`: the first line of values
+        self.unit = unit # of spectra, as a line of units says
+        self.units = {} # position -> unit of another column
 
 # %% ../nbs/00d_tables.ipynb #b8c8fd5c
 def as_number(text, # a cell
@@ -320,7 +325,8 @@ def _as_rows(rows:list, name)->Layout|None:
         if i+1<len(rows) and _is_units(rows[i+1], axis):
             out.data += 1
             said = {str(rows[i+1][j]).strip().lower() for j in axis.waves if j<len(rows[i+1])}
-            if 'nm' in said: raise MirzaiError(f'{name}: its line of units says nm, not cm-1: {_REMEDY["nanometres"]}')
+            if 'nm' in said:
+                raise MirzaiError(f'{name}: its line of units says nm, not cm-1: {_REMEDY["nanometres"]}')
             out.unit = next((_SPECTRAL_UNIT[s] for s in said if s in _SPECTRAL_UNIT), '')
             out.units = {j: str(rows[i+1][j]).strip() for j in axis.rest if j<len(rows[i+1]) and str(rows[i+1][j]).strip()}
         return out

@@ -30,7 +30,8 @@ def in_parallel(calls, # (function, argument, ...) each
     threads = 1 if jobs==1 else None
     out = [None]*len(calls)
     work = (delayed(_numbered)(i, *call) for i,call in enumerate(calls))
-    with Progress(label, len(calls), quiet) as p, threadpool_limits(threads), parallel_config(n_jobs=jobs or -1, **config):
+    with Progress(label, len(calls),
+                  quiet) as p, threadpool_limits(threads), parallel_config(n_jobs=jobs or -1, **config):
         with deaf_workers(): results = Parallel(return_as='generator_unordered')(work)
         for i,result in results:
             out[i] = result
@@ -87,7 +88,8 @@ class Trained:
     @property
     def held_out_text(self)->str: # a line
         s = self.held_out
-        return f'held out in turn ({s["split"]}): r2 {s["r2"]:.2f} over all {s["n"]} soils; see its card with mirzai card'
+        return (f'held out in turn ({s["split"]}): r2 {s["r2"]:.2f} over all {s["n"]} soils; '
+                f'see its card with mirzai card')
 
     def __repr__(self):
         s = self.held_out
@@ -122,7 +124,8 @@ def train(lib:SpectralLibrary, # measured soils; those that cannot be used are d
           quiet:bool=False # no progress
          )->Trained:
     "A model trained on all usable soils, with its certificate"
-    if out is not None: check_output(out, 'model', force=force)   # refuses a bad place before the work, not after
+    if out is not None:
+        check_output(out, 'model', force=force)   # refuses a bad place before the work, not after
     lib = usable_soils(lib, target)
     by = check_errors_by(lib, errors_by)
     trained = Trained(model, fit_seeds(lib, model, target, seed, seeds, jobs, quiet), lib)

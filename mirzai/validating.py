@@ -23,9 +23,11 @@ def local_soils(p:Predictor,
     "Soils with a value that the model has not learnt from"
     target = p.meta['target']
     if target!='kex': raise MirzaiError(f'{p.path} predicts {target}: only models of kex are validated')
-    if not p.calibration: raise MirzaiError(f'{p.path}: holds no calibration to validate: train it with --folds 10')
+    if not p.calibration:
+        raise MirzaiError(f'{p.path}: holds no calibration to validate: train it with --folds 10')
     negative = lib.y(target)<0
-    if negative.any(): raise MirzaiError(f'{lib.name}: {target} of {lib.ids[negative][0]} is below 0: correct or empty it')
+    if negative.any():
+        raise MirzaiError(f'{lib.name}: {target} of {lib.ids[negative][0]} is below 0: correct or empty it')
     lib = lib.check_unit(target).drop(~np.isfinite(lib.y(target)), f'{target} missing')
     return lib.drop(p.seen(lib), 'the model was trained on them')
 
@@ -79,8 +81,10 @@ def check_replaces(p:Predictor, found:dict # the new validation
     if not old: return
     gone = {s['id'] for s in old.get('soils', [])}-{s['id'] for s in found['soils']}
     if p.validated and found['grade']!='held':
-        raise MirzaiError(f'{p.path}: its validation of {old["date"]} held and is kept, this one is not: replace it with --force')
-    if gone: raise MirzaiError(f'{p.path}: its validation of {old["date"]} is about {len(gone)} soils that are not among '
+        raise MirzaiError(f'{p.path}: its validation of {old["date"]} held and is kept, this one is not: '
+                          f'replace it with --force')
+    if gone: raise MirzaiError(f'{p.path}: its validation of {old["date"]} is about {len(gone)} soils that '
+                               f'are not among '
                                f'these, and is kept: replace it with --force')
 
 def keep_validation(v:Validation,

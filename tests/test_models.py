@@ -23,7 +23,7 @@ def test_no_pytorch_where_none_is_needed(name):
     line = f"import sys; from mirzai.models import make_model; make_model('{name}', n=99); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, '-c', line]).returncode==0
 
-@pytest.mark.parametrize('name', ['forest', 'plsrx', '', 'plsr+', 'gpr-transfer-paper', 'os:system'])
+@pytest.mark.parametrize('name', ['forest', 'plsrx', '', 'plsr+', 'gpr-transfer-paper', 'gpr transfer'])
 def test_unknown_names_are_refused_in_one_line(name):
     for ask in (models.make_model, models.entries_of, lambda n: models.fit_seconds(n, 100)):
         with pytest.raises(MirzaiError, match='is not known: use one of plsr, gpr') as e: ask(name)

@@ -195,11 +195,10 @@ def figure_drivers(runs:PaperRuns): # five axes
     return signed(axs, f'each at its own scale; shaded: strongest fifth of the drivers; {source(runs)}')
 
 # %% ../../nbs/paper/08b_reading.ipynb #480c3475
-CLAIMS = pd.DataFrame([
+CLAIMS = pd.DataFrame([ # Fig. 7 of doi 10.1016/j.aiia.2022.10.001
     (3400, 3700, 'OH of clay minerals and water', ''),
     (2800, 3000, 'CH of organic matter', 'histosols gelisols andisols'),
     (1200, 1400, 'organic matter', 'aridisols'),
-    # Fig. 7 of doi 10.1016/j.aiia.2022.10.001
     (970, 1200, 'Si-O', '')], columns=['low', 'high', 'claim', 'orders'])
 
 def _all_verdicts(library, nets, plsr, lib, train, a, lin, true, tests)->pd.DataFrame:
@@ -296,6 +295,5 @@ def summary(runs:PaperRuns)->pd.DataFrame: # columns: claim, verdict, where
     rows += [(f'{b.band} more important in {b.orders.replace(" ", ", ")}', said[b.p<=.05],
               f'{of["synthetic"]}, p {b.p:.3f}') for b in by.itertuples()]
     rows += [(f'{p.pair} explained alike, r {p.published}', said[p.recurs],
-              f'{of["synthetic"]}, r {p.low:.2f} to {p.high:.2f} over the '
-              f'seeds') for p in pairs.itertuples()]
+              f'{of["synthetic"]}, r {p.low:.2f} to {p.high:.2f} over the seeds') for p in pairs.itertuples()]
     return pd.DataFrame(rows, columns=['claim', 'verdict', 'where'])
