@@ -83,7 +83,7 @@ __all__ = [
     # where they look, and how sure they are
     'attribute', 'Attribution', 'name_bands', 'verdicts', 'dose_response', 'certify', 'fit_domain',
     # from a model to a field
-    'run', 'train', 'predict_files', 'Costs', 'validate', 'Predictor', 'save_model', 'model_card', 'decide',
+    'run', 'train', 'predict_files', 'Costs', 'validate', 'explain', 'Predictor', 'save_model', 'model_card', 'decide',
     'field_report',
     # pictures
     'panels', 'spectrum_axes',

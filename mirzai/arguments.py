@@ -156,8 +156,7 @@ def models_argument(c, *more, # names beyond `KNOWN`
     names = (*KNOWN, *more)
     c.add_argument('--models', type=one_of(*names, factories=True), default=default and default.split(','),
                    help=f'comma-separated, of {", ".join(names)}, or package.module:function for an estimator of '
-                        f'your own '
-                        f'(default: {default or BY_SIZE})')
+                        f'your own (default: {default or BY_SIZE})')
     jobs_argument(c)
 
 # %% ../nbs/14k_arguments.ipynb #693f4a04

@@ -59,7 +59,8 @@ def kind_of(model # fitted
            )->str: # a key of `KINDS`, without what follows +
     "What a folder calls a model"
     try: return model.kind
-    except AttributeError: raise MirzaiError(f'{type(model).__name__} cannot be saved: use PLSR, GPR, CNNRegressor or Ensemble')
+    except AttributeError: pass
+    raise MirzaiError(f'{type(model).__name__} cannot be saved: use PLSR, GPR, CNNRegressor or Ensemble')
 
 def pack(model # a fitted PLSR, GPR, CNN or Ensemble
         )->tuple[str, dict, dict]: # kind; arrays; settings

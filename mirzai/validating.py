@@ -84,8 +84,7 @@ def check_replaces(p:Predictor, found:dict # the new validation
         raise MirzaiError(f'{p.path}: its validation of {old["date"]} held and is kept, this one is not: '
                           f'replace it with --force')
     if gone: raise MirzaiError(f'{p.path}: its validation of {old["date"]} is about {len(gone)} soils that '
-                               f'are not among '
-                               f'these, and is kept: replace it with --force')
+                               f'are not among these, and is kept: replace it with --force')
 
 def keep_validation(v:Validation,
                     force:bool=False # replace one that held, or is about other soils

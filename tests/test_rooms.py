@@ -6,7 +6,7 @@ def loaded_by(module): # modules of mirzai in a fresh process that imported this
     code = f'import sys, {module}; print(*(m for m in sys.modules if m.startswith("mirzai.")))'
     return set(subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout.split())
 
-@pytest.mark.parametrize('module', ['mirzai.splits', 'mirzai.uncertainty', 'mirzai.applicability', 'mirzai.results'])
+@pytest.mark.parametrize('module', ['mirzai.splits', 'mirzai.uncertainty', 'mirzai.applicability', 'mirzai.results', 'mirzai.predictor'])
 def test_loads_no_protocol(module):
     loaded = loaded_by(module)
     assert module in loaded
