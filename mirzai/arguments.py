@@ -350,8 +350,8 @@ def command_parser(commands # functions of parsed arguments, named and described
     p.add_argument('--version', action='store_true', help='print the version')
     sub = p.add_subparsers(metavar='COMMAND', parser_class=Parser)
     for f in commands:
-        name,what = f.__name__,f.__doc__
-        c = sub.add_parser(name, help=what, description=what, examples=EXAMPLES.get(name, ()))
+        name = f.__name__.removesuffix('_command')
+        c = sub.add_parser(name, help=f.__doc__, description=f.__doc__, examples=EXAMPLES.get(name, ()))
         c.add_argument('--json', action='store_true', help='answer with one JSON object, for programs')
         c.set_defaults(func=f)
         ARGUMENTS[name](c)

@@ -13,8 +13,9 @@ from .arguments import BY_SIZE, FIRST_STEPS, METHOD_NAMES # noqa: F401
 from .core import MirzaiError, moved
 from .terminal import answered, warnings_as_lines
 
+_COMMANDS = 'run data train predict validate card doctor evaluate explain pretrain paper'.split()
 __getattr__ = moved(__name__, {'LEAST_SAMPLES': 'mirzai.opening:MIN_TRAINING', 'DOUBTFUL': 'mirzai.predicting',
-                               'REPORT': 'mirzai.replacing'})
+                               'REPORT': 'mirzai.replacing', **{k: f'mirzai.cli:{k}_command' for k in _COMMANDS}})
 
 # %% ../nbs/15_cli.ipynb #5f7d08ef
 def _measured(a)->dict: # keyword arguments of `open_spectra` and `as_stated`
@@ -37,8 +38,7 @@ def _selected(name, a, target, floor=None):
     with Progress(f'reading {name}'): lib = within(_library(name, a), low, high)
     if low or high:
         print(f'{lib.name}: {len(lib.wavenumbers)} wavenumbers, {lib.wavenumbers[0]:g} to {lib.wavenumbers[-1]:g} cm-1')
-    remark = check_property(lib, target)
-    if remark: print(remark)
+    if remark := check_property(lib, target): print(remark)
     kept = usable_soils(lib, target, floor)
     print(selection_in_words(kept, target, len(lib)))
     return kept
@@ -46,7 +46,7 @@ def _selected(name, a, target, floor=None):
 # %% ../nbs/15_cli.ipynb #69eb2f6d
 _BIAS = 'bias is measured minus predicted, above 0 where predictions are too poor'
 
-def run(a):
+def run_command(a):
     "load, select, split, train, score, explain, save, report"
     from mirzai.files import check_output
     from mirzai.running import natural_splitting, run
@@ -62,7 +62,7 @@ def run(a):
     return dict(out=a.out, samples=len(lib), split=splitting.words, best=found.best, test=found.test)
 
 # %% ../nbs/15_cli.ipynb #2c04b1e6
-def data(a):
+def data_command(a):
     "write a library as a table: the real sample, a synthetic one with its truth, or OSSL from the web"
     return dict(sample=_sample, synthetic=_synthetic, ossl=_ossl)[a.name](a)
 
@@ -97,7 +97,7 @@ def _ossl(a):
     return dict(out=out, text=str(written))
 
 # %% ../nbs/15_cli.ipynb #30d04bb9
-def train(a):
+def train_command(a):
     "train on all samples, find out how far off the model is, and save a model folder"
     from mirzai.files import check_output
     from mirzai.training import train
@@ -111,7 +111,7 @@ def train(a):
     return dict(out=a.out, model=a.model, property=a.property, samples=len(lib), held_out=trained.held_out)
 
 # %% ../nbs/15_cli.ipynb #d654d54b
-def predict(a):
+def predict_command(a):
     "predict new spectra with a saved model: intervals, and decisions where a threshold is given"
     from mirzai.predicting import DOUBTFUL, Costs, predict_files, write_predictions
     from mirzai.replacing import check_predictions_place, check_report_place
@@ -154,7 +154,7 @@ def _predict_answer(a, found)->dict:
                              threshold=asked and dict(cmol_kg=asked.value, words=asked.words))
 
 # %% ../nbs/15_cli.ipynb #d202bacd
-def validate(a):
+def validate_command(a):
     "compare a model with local samples that a laboratory has analysed, and keep the result with the model"
     from mirzai.predictor import Predictor
     from mirzai.validating import compared, keep_validation, local_soils
@@ -170,7 +170,7 @@ def validate(a):
     return v.found|dict(model=a.model, tests=v.tests, next=v.next, remarks=v.remarks)
 
 # %% ../nbs/15_cli.ipynb #58575202
-def card(a):
+def card_command(a):
     "what a model is, what it has seen, how good it was: a page"
     from mirzai.card import identity, untested
     from mirzai.files import atomic
@@ -186,7 +186,7 @@ def card(a):
     return dict(out=a.out, model=about, unknown=unknown, validated=p.validated)
 
 # %% ../nbs/15_cli.ipynb #doc00003
-def doctor(a):
+def doctor_command(a):
     "what is in files: which spectra would be read and why, what is missing, what to do next"
     from mirzai.doctor import examine_all, in_lines
     found = examine_all(a.files, a.unit)
@@ -199,7 +199,7 @@ def doctor(a):
     raise error
 
 # %% ../nbs/15_cli.ipynb #5e462cdf
-def evaluate(a):
+def evaluate_command(a):
     "score models by repeated splits, learning curves or cross-validation; goes on where it stopped"
     from mirzai.evaluating import cluster, exclude_folds, interval_text, score_text
     from mirzai.experiment import evaluate
@@ -225,22 +225,22 @@ def _scopes(a, lib)->list:
     from mirzai.evaluating import check_protocol, grouping_remark, scopes_asked
     check_protocol(lib, a.folds)
     scopes = scopes_asked(lib, a.local, a.grouped, a.leave_out)
-    remark = grouping_remark(lib) if a.grouped else ''
-    if remark: print(remark)
+    if a.grouped and (remark := grouping_remark(lib)): print(remark)
     return scopes
 
 # %% ../nbs/15_cli.ipynb #fa945cfc
-def explain(a):
+def explain_command(a):
     "where a model looked, and whether that is true: figures, bands.csv, a report"
     from mirzai.explaining import UNEXPLAINED, explain, known_drivers
     from mirzai.files import check_output
+    if (a.before is None)!=(a.after is None): raise MirzaiError('--before and --after go together: give both')
     check_output(a.out, 'explanation', force=a.force)
     lib = _library(a.library, a)
-    training,before,after = (_library(f, a) if f else None for f in (a.training, a.before, a.after))
-    names = 'by', 'through', 'beside', 'drivers', 'training', 'control', 'before', 'after', 'seed', 'most'
-    asked = {k: str(getattr(a, k)) for k in names}
-    choices = dict(by=a.by, through=a.through, beside=a.beside, control=a.control, most=a.most, seed=a.seed)
     drivers = known_drivers(a.library, a.drivers)
+    training,before,after = (_library(f, a) if f else None for f in (a.training, a.before, a.after))
+    choices = dict(by=a.by, through=a.through, beside=a.beside, control=a.control, most=a.most, seed=a.seed)
+    files = dict(drivers=a.drivers, training=a.training, before=a.before, after=a.after)
+    asked = {k: str(v) for k,v in (choices|files).items()}
     found = explain(a.model, lib, drivers=drivers, training=training, before=before, after=after, out=a.out, asked=asked,
                     force=a.force, factory=a.factory, **choices)
     left_out = found.library.dropped.get(UNEXPLAINED)
@@ -251,7 +251,7 @@ def explain(a):
     return dict(out=a.out, explained=len(found.attribution), holds=found.holds, bands=found.bands)
 
 # %% ../nbs/15_cli.ipynb #15c0aa02
-def pretrain(a):
+def pretrain_command(a):
     "make the backbone again, on made-up spectra: minutes on one core"
     from mirzai.backbone import SEEN, load_backbone, pretrain, save_backbone
     from mirzai.loading import output_folder
@@ -268,7 +268,7 @@ def pretrain(a):
     return card|dict(out=a.out, shipped=old)
 
 # %% ../nbs/15_cli.ipynb #5fd8d447
-def paper(a):
+def paper_command(a):
     "every table and figure of the paper anew, and an audit of its numbers"
     from mirzai.paper.audit import paper
     if a.library and a.scale=='sample': raise MirzaiError('--library goes with --scale smoke or full')
@@ -280,7 +280,8 @@ def paper(a):
 # %% ../nbs/15_cli.ipynb #bfd71a98
 def parser()->argparse.ArgumentParser:
     "All sub-commands and their options"
-    return command_parser([run, data, train, predict, validate, card, doctor, evaluate, explain, pretrain, paper])
+    return command_parser([run_command, data_command, train_command, predict_command, validate_command, card_command,
+                           doctor_command, evaluate_command, explain_command, pretrain_command, paper_command])
 
 # %% ../nbs/15_cli.ipynb #6dac35a8
 def main(args:list|None=None # command-line words; default: those of the process
@@ -295,6 +296,5 @@ def main(args:list|None=None # command-line words; default: those of the process
         parser().print_help()
         return 0
     for stream in (sys.stdout, sys.stderr):
-        # a terminal without ± still gets its table
-        if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='replace')
+        if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='replace')   # no ± there: a table all the same
     return answered(a.func, a, warnings_as_lines())

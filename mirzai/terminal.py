@@ -113,15 +113,16 @@ def answered(job, # function of parsed arguments that prints, and gives a dictio
              notes:list # its warnings, as they come
             )->int: # exit code
     "Run a sub-command; every failure is one line, every answer words or one JSON object"
+    command = job.__name__.removesuffix('_command')
     answer,error,code = None, None, 0
     try:
         with redirect_stdout(StringIO()) if a.json else nullcontext(): answer = job(a)
     except (Exception, KeyboardInterrupt) as e:
         if os.environ.get('MIRZAI_DEBUG') and not isinstance(e, KeyboardInterrupt): raise
         answer = getattr(e, 'answer', None)                           # what was found before it failed
-        error,code = failure(e, job.__name__)
+        error,code = failure(e, command)
     if error: print(f'mirzai: {error}', file=sys.stderr)
-    if a.json: print(as_json(job.__name__, answer, notes, error))
+    if a.json: print(as_json(command, answer, notes, error))
     return code
 
 # %% ../nbs/14b_terminal.ipynb #6ec1b4a7
