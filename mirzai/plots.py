@@ -38,7 +38,7 @@ def in_style(style:dict=plot_style # matplotlib's names of settings: values
 # %% ../nbs/00_drawing.ipynb #3c37c14c
 def _keeping(method): # of matplotlib's axes or figure
     "The same method, in the style of its owner"
-    @wraps(method)
+    @wraps(method, assigned=('__name__', '__doc__'), updated=())   # of this module: a store asks whose code it ran
     def in_own_style(self, *args, **kwargs):
         with plt.rc_context(self.style): return method(self, *args, **kwargs)
     return in_own_style
@@ -52,7 +52,7 @@ class StyledAxes(Axes):
 
     plot,scatter,errorbar = map(_keeping, (Axes.plot, Axes.scatter, Axes.errorbar))
     text,annotate = map(_keeping, (Axes.text, Axes.annotate))
-    legend,set_title = map(_keeping, (Axes.legend, Axes.set_title))
+    legend,set_title,set = map(_keeping, (Axes.legend, Axes.set_title, Axes.set))
 
 # %% ../nbs/00_drawing.ipynb #e17d6162
 class StyledFigure(Figure):
@@ -62,7 +62,8 @@ class StyledFigure(Figure):
         super().__init__(*args, **kwargs)
 
     suptitle,supxlabel,supylabel = map(_keeping, (Figure.suptitle, Figure.supxlabel, Figure.supylabel))
-    text,legend,colorbar,draw = map(_keeping, (Figure.text, Figure.legend, Figure.colorbar, Figure.draw))
+    text,legend,colorbar = map(_keeping, (Figure.text, Figure.legend, Figure.colorbar))
+    draw,set = map(_keeping, (Figure.draw, Figure.set))
 
 # %% ../nbs/00_drawing.ipynb #13b92c1c
 def panels(nrows:int=1, ncols:int=1, **kwargs): # one axes or an array of them
