@@ -21,7 +21,7 @@ from .uncertainty import LIMITS, said
 from .units import method_words
 from .units import MG_K, MG_K2O, THRESHOLDS, mg_k, mg_k2o, threshold, threshold_remarks # noqa: F401
 from .local import holds, promise_text, validation_text
-from .local import local_score # noqa: F401
+from .local import LEAST_LOCAL, bias_factor, local_score, more_needed, skill # noqa: F401
 
 # %% ../nbs/13b_field.ipynb #2ba093fe
 DECISIONS = ('wet laboratory', 'fertilise', 'leave')   # in this order a tie is broken

@@ -148,7 +148,7 @@ def _meta(path:Path)->dict:
     if layout==4:
         raise MirzaiError(f'{path}: a model of layout 4, written between mirzai 0.9 and 0.10, to which carbon dioxide '
                           f'in the air matters: train it again')
-    if layout!=SCHEMA or meta.get('kind') not in {k.partition('+')[0] for k in KINDS}:
+    if layout!=SCHEMA or meta.get('kind') not in [k.partition('+')[0] for k in KINDS]:   # a list: what stands there may be one
         raise MirzaiError(f'{path/"model.json"}: not a model of layout {SCHEMA}, which this mirzai reads: '
                           f'use the version that wrote it')
     return meta

@@ -181,7 +181,7 @@ def test_impossible_evaluations(mirzai, table, tmp_path, more):
 
 def test_the_unforeseen_is_one_line_too(mirzai, table, tmp_path, monkeypatch):
     def broken(*a, **k): raise ZeroDivisionError('what nobody\nthought of')
-    monkeypatch.setattr('mirzai.experiment.make_model', broken)
+    monkeypatch.setattr('mirzai.training.make_model', broken)
     f = tmp_path/'t.csv'; table.to_csv(f)
     refuses(mirzai, train(f, tmp_path), 'ZeroDivisionError', out=tmp_path/'model')
 

@@ -211,6 +211,9 @@ def squared_distances(run):
 
 def compiler(): return shutil.which(os.environ.get('CXX') or 'g++') or shutil.which('clang++') or shutil.which('cl')
 
+alone = pytest.mark.skipif('PYTEST_XDIST_WORKER' in os.environ, reason='measured without neighbours: pytest -n 0 tests/test_speed.py -k floor')
+
+@alone
 @pytest.mark.skipif(not compiler(), reason='no C++ compiler: nothing is fused')
 def test_floor_of_the_training_step():
     "Against a plain loop, and against the same learner layer after layer: that fusing still happens"
@@ -218,9 +221,11 @@ def test_floor_of_the_training_step():
     assert times(plain, fused, 1.2)>=1.2
     assert times(eager, fused, 1.2)>=1.2
 
+@alone
 @pytest.mark.parametrize('job,floor', [(prediction, 1.5), (squared_distances, 3)])
 def test_floor(job, floor): assert times(*job(benchmark()), floor)>=floor
 
+@alone
 @pytest.mark.parametrize('floor', [1.2, 1.5, 3])
 def test_a_floor_can_be_missed(floor):
     "Work that is half as much faster as it should be, and work that is twice as much"

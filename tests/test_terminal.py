@@ -15,7 +15,7 @@ def test_each_help_ends_with_examples_that_the_parser_takes(command, capsys):
     assert EXAMPLES[command][0] in capsys.readouterr().out
     for line in EXAMPLES[command]:
         words = shlex.split(line)
-        assert words[:2]==['mirzai', command] and parser().parse_args(words[1:]).func.__name__==command
+        assert words[:2]==['mirzai', command] and parser().parse_args(words[1:]).func.__name__==f'{command}_command'
 
 @pytest.mark.parametrize('line,word', [
     ('pedict m f', 'predict'), ('predict m f --treshold rice', '--threshold'), ('train sample --model plrs --out m', 'plsr'),
