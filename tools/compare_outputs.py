@@ -24,6 +24,7 @@ MASKS = [
     (re.compile(r'(mirzai\W{1,4})(\d+)\.(\d+)\.(\d+)'), r'\1v\2_\3_\4'),    # a word: no tolerance
     (re.compile(r'0x[0-9a-fA-F]{6,}'), '<address>'),
     (re.compile(r'\b(?=[0-9a-f]*\d)[0-9a-f]{12,64}\b'), '<fingerprint>'),
+    (re.compile(r'(?<=[a-z]\d-)[0-9a-f]{10}\b'), '<fingerprint>'),         # of a task, behind its model: plsr9-249505e713 is no number
     (re.compile(r'(?:/[\w.-]+)*/?\btmp[a-z0-9_]{6,10}\b'), '<temporary>'),
     (re.compile(r'\b\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?'), '<date>'),
     (re.compile(r'\b\d{1,2}:\d\d(?::\d\d)?\b'), '<time>'),
