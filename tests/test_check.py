@@ -118,6 +118,11 @@ def test_chapters_without_a_place_and_two_for_a_module(project):
     found = project.found('chapters')
     assert sum('written from 2' in l for l in found)==2 and sum('07_plsr.ipynb: not in nbs/sidebar.yml' in l for l in found)==1
 
+def test_imports_of_lessons_stand_apart(project):
+    project.write('04_metrics', lesson('import torch\nx = torch.zeros(2)', printed('2')), lesson('import torch', printed('')), lesson('x = 2', printed('2')))
+    line, = [l for l in project.found('chapters') if 'sidebar' not in l]
+    assert line.startswith('nbs/04_metrics.ipynb cell 1: an import among other lines')
+
 def test_ruff_is_asked(project):
     (project.root/'x.py').write_text('import os\n')
     assert any(l.startswith('x.py:1:8: F401') for l in project.found('ruff'))

@@ -52,13 +52,20 @@ def exported(root): # folder of the project
             yield f'{p.relative_to(root).as_posix()}: no notebook is written into it any more: delete it'
 
 def chapters_told(root): # folder of the project
-    "A module is written from one notebook, and the sidebar names every notebook"
+    "A module is written from one notebook, the sidebar names every notebook, and a lesson's imports stand apart"
     sidebar = (root/'nbs/sidebar.yml').read_text(encoding='utf-8')
     written = Counter(b.module for b in chapters(root) if b.module)
     for b in chapters(root):
         if written[b.module]>1: yield f'{b.name}: the module {b.module} is written from {written[b.module]} notebooks: keep one'
         name = b.path.relative_to(root/'nbs').as_posix()
         if f'- {name}' not in sidebar: yield f'{b.name}: not in nbs/sidebar.yml: add a line'
+        for c in b.cells:
+            if not c.exported and mixes(c.tree): yield f'{c.where}: an import among other lines, which the build of the site runs too: give it a cell of its own'
+
+def mixes(tree): # of a cell, or None
+    "Does a cell import, and do something else?"
+    kinds = {isinstance(n, (ast.Import, ast.ImportFrom)) for n in (tree.body if tree else [])}
+    return len(kinds)==2
 
 def ruff(root): # folder of the project
     "What ruff finds, by the rules in pyproject.toml"
