@@ -94,18 +94,19 @@ def _slopes(f, k, p)->np.ndarray: # (p,)
     return slope.numpy().ravel()
 
 def picture_of(model, # whose refits they are
-               f, # `Refits` of SNV spectra
-               z, b, # (n, p) spectra and (m, p) baselines, float32
+               f, # `Refits`
+               z, b, # (n, p) spectra and (m, p) baselines, float32, SNV or as measured
                k:int, # which of the refits
-               w # (p,) cm⁻¹
+               w, # (p,) cm⁻¹
+               through:str='snv' # which of the two
               )->Attribution:
     "What the k-th of several refits calls important"
     import torch
-    if model.exact_from: values = (z-b.mean(0))*_slopes(f, k, len(w))
+    if model.exact_from==through: values = (z-b.mean(0))*_slopes(f, k, len(w))
     else: values = expected_gradients(lambda x: f(x)[:, [k]], z[:20], b[:20], quiet=True, steps=1)
     z = z[:len(values)]
     with torch.no_grad(): predicted = f(torch.from_numpy(z)[:, None])[:, k].numpy()
-    return Attribution(values, z, w, predicted, 0., 'refitted')
+    return Attribution(values, z, w, predicted, 0., 'refitted', through)
 
 # %% ../nbs/11bb_control.ipynb #98a565f8
 def _enough(n): # bands of nothing; of fewer than nineteen all must be less steady
@@ -152,10 +153,10 @@ def _dealt(model, lib, permutations, seed)->np.ndarray: # (n, 1+permutations)
     t,rng = model._to_scale(lib.floored(model.target)), np.random.default_rng(seed)
     return np.stack([t, *(t[dealt_anew(_profiles(lib), rng)] for _ in range(permutations))], 1)
 
-def _bands_of_nothing(model, f, z, b, n, most)->list: # spans of each model of nothing
+def _bands_of_nothing(model, f, z, b, n, most, through)->list: # spans of each model of nothing
     "What models of nothing call important"
     w = model.wavenumbers_
-    pictures = [picture_of(model, f, z, b, k, w) for k in range(n)]
+    pictures = [picture_of(model, f, z, b, k, w, through) for k in range(n)]
     return [[span_of(w, x) for x in important_bands(a, most).itertuples()] for a in pictures]
 
 def _whole(model, soils, T, pairs, through): # as `refits`
@@ -184,7 +185,9 @@ def control(model, # fitted
     z,b = explained_spectra(model, library, soils, through, seed)
     own,n = [span_of(w, x) for x in bands.itertuples()], T.shape[1]-1
     null = [own]*n
-    if chosen: null = _bands_of_nothing(model, _whole(model, soils, T, pairs, through), z, b, n, most)
+    if chosen:
+        whole = _whole(model, soils, T, pairs, through)
+        null = _bands_of_nothing(model, whole, z, b, n, most, through)
     every = sorted({s for spans in (own, *null) for s in spans})
     S,place = steadiness(pairs, z, b.mean(0), every), {s: i for i,s in enumerate(every)}
     rows = lambda spans: [place[s] for s in spans]

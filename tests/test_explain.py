@@ -251,3 +251,18 @@ def test_mistakes_in_python(sample):
     with pytest.raises(MirzaiError, match='cannot be explained'): differentiable(SpectralRegressor())
     bad = SpectralLibrary(np.full((2, len(lib.wavenumbers)), np.nan), lib.wavenumbers)
     with pytest.raises(MirzaiError, match='missing or infinite'): attribute(m, bad, lib)
+
+@pytest.mark.parametrize('through', ['snv', 'absorbance'])
+def test_a_picture_of_nothing_adds_up_from_where_it_starts(through):
+    "PLSR's exact contributions are of the SNV spectrum: from absorbance its refits are pictured by sampling, as the model itself is"
+    from mirzai.claims import explained_spectra
+    from mirzai.control import picture_of
+    from mirzai.loading import load_sample
+    from mirzai.plsr import PLSR
+    lib = load_sample().usable('kex'); train,few = lib[:200],lib[200:220]
+    model = PLSR(6).fit(train)
+    refitted = model.refits(train, np.log10(train.floored('kex'))[:, None], through)
+    z,b = explained_spectra(model, few, train, through)
+    a = picture_of(model, refitted, z, b[:20], 0, lib.wavenumbers, through)
+    total = a.values.sum(1)
+    assert a.through==through and np.corrcoef(total, a.predicted)[0, 1]>.99 and .9<total.std()/a.predicted.std()<1.1
