@@ -66,6 +66,7 @@ def report(t, true, w):
     for b in held.itertuples(): inside[slice(*span_of(w, b))] = True
     print(t[['low', 'high', 'importance', 'deletion', 'agreement', 'randomised', 'control', 'verdict', 'strongest', 'share_on_drivers']].round(2).to_string())
     print(f'SYNTHETIC: of {len(strong)} bands with the strongest drivers {(strong.verdict=="holds").sum()} hold; {len(held)} of all {len(t)}')
+    if not len(held): return                                # nothing to say where it lies
     print(f'share of points on the strongest fifth of the drivers: in bands that hold {on[inside].mean():.0%}, anywhere {on.mean():.0%}')
     print(f'of bands that hold {held.strongest.mean():.0%} are among the strongest fifth of places; share of the strongest drivers found {drivers_found(held, true, w):.0%}')
 
