@@ -125,3 +125,23 @@ def test_estimators_in_a_dictionary():
     assert set(found.scores.model)=={'ridge', 'made', 'plsr'} and not found.failed
     pd.testing.assert_frame_equal(found.scores.query('model=="plsr"').reset_index(drop=True), alone.scores)
     with pytest.raises(MirzaiError, match='is a model of this library'): evaluate(lib, {'gpr': Ridge()}, range(1), quiet=True)
+
+def test_an_ensemble_that_could_not_be_loaded_is_not_written(place, capsys):
+    from sklearn.linear_model import Ridge
+    from mirzai.ensemble import Ensemble
+    from mirzai.foreign import Foreign
+    from mirzai.plsr import PLSR
+    from mirzai.saving import save_model
+    lib = read_library(LIBRARY)
+    for members in ([PLSR(2), Foreign('own_models:ridge')], [PLSR(2), Ensemble([PLSR(3)])]):
+        with pytest.raises(MirzaiError, match='an ensemble with a member of kind .* cannot be loaded again: join plsr, gpr, cnn only'):
+            save_model(Ensemble(members).fit(lib), 'model', lib)
+        assert not Path('model').exists()
+
+def test_a_run_with_a_factory(place):
+    from mirzai.running import run
+    found = run(read_library(LIBRARY), 'out', ['plsr', 'own_models:ridge'], seeds=2, jobs=1, quiet=True)
+    assert set(found.results.scores.model)=={'plsr', 'own_models:ridge'} and set(found.attributions)=={'plsr'}
+    assert sorted(f.name for f in Path('out/models').iterdir())==['own_models.ridge', 'plsr']      # no colon on Windows
+    assert not [f for f in Path('out').rglob('*') if ':' in f.name]
+    assert Predictor.load('out/models/own_models.ridge', 'own_models:ridge').predict(found.library[:3]).predicted.gt(0).all()
