@@ -9,7 +9,7 @@ __all__ = ['KNOWN', 'BY_SIZE', 'METHOD_NAMES', 'ARGUMENTS', 'FIRST_STEPS', 'whol
            'range_arguments', 'training_arguments', 'jobs_argument', 'models_argument', 'model_folder', 'seed_argument',
            'force_argument', 'run_arguments', 'data_arguments', 'train_arguments', 'predict_arguments',
            'validate_arguments', 'card_arguments', 'doctor_arguments', 'evaluate_arguments', 'protocol_arguments',
-           'explain_arguments', 'pretrain_arguments', 'paper_arguments', 'command_parser']
+           'explain_arguments', 'pretrain_arguments', 'paper_arguments', 'named_again', 'command_parser']
 
 # %% ../nbs/14k_arguments.ipynb #3b2e397d
 import argparse
@@ -340,6 +340,12 @@ ARGUMENTS = dict(run=run_arguments, data=data_arguments, train=train_arguments, 
 
 FIRST_STEPS = ('mirzai run', 'mirzai train sample --out model',
                'mirzai predict model scans/ --threshold rice')
+
+# %% ../nbs/14k_arguments.ipynb #c6a1d834
+def named_again(model:str|None # a model's name
+               )->str: # ' --model package.module:function', or nothing for a model of this library
+    "What a command line needs behind the folder of a model"
+    return f' --model {model}' if ':' in (model or '') else ''
 
 # %% ../nbs/14k_arguments.ipynb #bbf80beb
 def command_parser(commands # functions of parsed arguments, named and described as their sub-commands

@@ -8,6 +8,7 @@ __all__ = ['UNEXPLAINED', 'CAPTIONS', 'POTASSIUM', 'explainable', 'soils_learnt'
            'explanation_tables', 'group_figures', 'explanation_figures', 'explanation_notes', 'write_explanation']
 
 # %% ../nbs/14j_explaining.ipynb #d4f65aff
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -161,30 +162,43 @@ def explain(model, # `Predictor`, or its folder
            )->Explanation:
     "Attribute predictions, and put every band that looks important to the test"
     if out is not None: check_output(out, 'explanation', force=force)
-    p = open_model(model, factory)
-    few,models = explainable(p, lib, most, seed), [p.model, *p.others()]
+    p,second = open_model(model, factory), None if beside is None else open_model(beside)
+    few = explainable(p, lib, most, seed)
     learnt = soils_learnt(p, lib if training is None else training, training is not None)
     pairs = response_pairs(p.model, lib, before, after)
-    it = attribute(p.model, few, p.baselines, seed=seed, through=through, quiet=quiet)
-    permutations = 3 if control and not refits_cheaply(p.model) else None
-    bands = verdicts(models, few, p.baselines, it, drivers, training=learnt, permutations=permutations,
-                     through=through,
-                     seed=seed, quiet=quiet)
-    quickly = dict(seed=seed, through=through, steps=1, quiet=quiet)
-    others = [attribute(m, few[:200], p.baselines, **quickly) for m in models[1:]]
-    second = _beside(beside, few, through, seed, quiet)
-    e = Explanation(p, few, it, bands, others, by, seed, drivers, second, pairs)
-    if out is not None:
-        choices = dict(by=by, through=through, control=control, seed=seed, most=most)
-        follows = dict(model=p.meta['sha256'], library=library_fingerprint(few))|(asked or choices)
-        with output_folder(out, 'explanation', follows, force) as tmp: write_explanation(e, tmp)
+    choices = dict(by=by, through=through, control=control, seed=seed, most=most)
+    follows = asked or choices|_marks(second, drivers, training=training, before=before, after=after)
+    with _place_for(p, few, out, follows, force) as making:   # refuses a bad place before the work, not after
+        e = _explained(p, few, learnt, second, drivers, pairs, choices, quiet)
+        if making: write_explanation(e, making)
     return e
 
-def _beside(model, lib, through, seed, quiet)->Beside|None:
-    if model is None: return None
-    p = open_model(model)
-    it = attribute(p.model, lib, p.baselines, seed=seed, through=through, quiet=quiet)
-    return Beside(Path(p.path).name, p, it)
+def _place_for(p, lib, out, follows, force): # gives the folder to write to, or None
+    if out is None: return nullcontext()
+    made_from = dict(model=p.meta['sha256'], library=library_fingerprint(lib))|follows
+    return output_folder(out, 'explanation', made_from, force)
+
+def _marks(second, drivers, **libraries)->dict: # of what else an explanation follows from: plain values
+    of = {k: None if lib is None else library_fingerprint(lib) for k,lib in libraries.items()}
+    table = None if drivers is None else str(pd.util.hash_pandas_object(drivers).sum())
+    return of|dict(drivers=table, beside=second and second.meta['sha256'])
+
+# %% ../nbs/14j_explaining.ipynb #ef742ab6
+def _explained(p, few, learnt, second, drivers, pairs, choices, quiet)->Explanation:
+    "The pictures and the tests, in the order in which they need each other"
+    seed,through = choices['seed'], choices['through']
+    models = [p.model, *p.others()]
+    it = attribute(p.model, few, p.baselines, seed=seed, through=through, quiet=quiet)
+    permutations = 3 if choices['control'] and not refits_cheaply(p.model) else None
+    bands = verdicts(models, few, p.baselines, it, drivers, training=learnt, permutations=permutations,
+                     through=through, seed=seed, quiet=quiet)
+    quickly = dict(seed=seed, through=through, steps=1, quiet=quiet)
+    others = [attribute(m, few[:200], p.baselines, **quickly) for m in models[1:]]
+    drawn = None
+    if second:
+        same_way = dict(seed=seed, through=through, quiet=quiet)
+        drawn = Beside(Path(second.path).name, second, attribute(second.model, few, second.baselines, **same_way))
+    return Explanation(p, few, it, bands, others, choices['by'], seed, drivers, drawn, pairs)
 
 # %% ../nbs/14j_explaining.ipynb #7aaadc83
 # a row a sample; for Kex predictions in cmol(+)/kg, parts as factors

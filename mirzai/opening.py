@@ -89,6 +89,7 @@ def usable_soils(lib:SpectralLibrary,
                  floor=None # None: all usable soils; else as in `SpectralLibrary.select`
                 )->SpectralLibrary: # what was dropped, and why, is in `dropped`
     "The samples a model may learn from, checked"
+    check_property(lib, target)
     lib.drop(lib.y(target)!=lib.y(target), 'missing').check_training(target)
     kept = lib.usable(target) if floor is None else lib.select(target, floor)
     if len(kept)<MIN_TRAINING:

@@ -20,7 +20,8 @@ from .library import SpectralLibrary, concat
 from .local import judge_threshold
 from .opening import as_stated, open_model
 from .predictor import Predictor
-from .replacing import check_report_place, may_replace_predictions, may_replace_report, soils_mark
+from .replacing import check_predictions_place, check_report_place
+from .replacing import may_replace_predictions, may_replace_report, soils_mark
 from .transforms import to_grid
 
 # %% ../nbs/14h_predicting.ipynb #44f60c3d
@@ -94,11 +95,12 @@ class Predictions:
         threshold:Threshold|None=None, # asked for
         costs:Costs=Costs(),
         doubtful:SpectralLibrary|None=None, # soils of least certain decision
-        known:int=0 # soils that the model had learnt from
+        known:int=0, # soils that the model had learnt from
+        inputs=() # files and folders it was made from, which nothing may overwrite
     ):
         self.table,self.predictor,self.files = table, predictor, files
         self.threshold,self.costs = threshold, costs
-        self.doubtful,self.known = doubtful, known
+        self.doubtful,self.known,self.inputs = doubtful, known, list(inputs)
 
     @property
     def not_read(self)->np.ndarray: # (n,) booleans
@@ -160,7 +162,7 @@ def predict_files(model, # `Predictor`, or its folder
     _check_is_kex(p, threshold is not None or keep_doubtful)
     asked = None if threshold is None else Threshold(threshold, p)
     for remark in asked.remarks if asked else []: warnings.warn(remark)
-    paths = [files] if isinstance(files, (str, Path)) else files
+    paths = [files] if isinstance(files, (str, Path)) else list(files)
     opened = lambda file: as_stated(file, **stated).check_unit(p.meta['target'])
     spectra = SpectraFiles(paths, unit, replicates, wavenumbers=p.model.wavenumbers_, onto=to_grid,
                            opened=opened)
@@ -169,7 +171,8 @@ def predict_files(model, # `Predictor`, or its folder
     if fields is not None: t = _in_fields(t, fields)
     for remark in (*spectra.summary()[1:], odd_batch(t)):
         if remark: warnings.warn(remark)
-    return Predictions(t, p, spectra, asked, costs, doubtful and doubtful.library, known)
+    inputs = [*paths, *([fields] if isinstance(fields, (str, Path)) else [])]
+    return Predictions(t, p, spectra, asked, costs, doubtful and doubtful.library, known, inputs)
 
 # %% ../nbs/14h_predicting.ipynb #f912f893
 def _check_is_kex(p, needed):
@@ -248,6 +251,7 @@ def write_predictions(found:Predictions,
                      ):
     "Write the table and the report, or neither, if one of them may not be replaced"
     ids = found.table.id
+    check_predictions_place(path, found.inputs, found.predictor.path)
     if report: check_report_place(report)
     may_replace_predictions(path, ids, force)
     if report: may_replace_report(report, ids, force)

@@ -6,6 +6,7 @@
 __all__ = ['in_parallel', 'fit_named', 'fit_seeds', 'Trained', 'write_model', 'train']
 
 # %% ../nbs/14f_training.ipynb #7ff809d1
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 import numpy as np
@@ -98,17 +99,13 @@ class Trained:
 
 # %% ../nbs/14f_training.ipynb #9d2633ae
 def write_model(trained:Trained, # what to keep
-                path, # folder to make
-                made:dict|None=None, # plain values it follows from
-                force:bool=False # replace what cannot be made again
-               )->Path:
+                folder:Path # exists; what `output_folder` gives
+               ):
     "Keep a trained model and those of other seeds"
     first,*others = trained.models
-    with output_folder(path, 'model', made, force) as tmp:
-        save_model(first, tmp/'model', trained.library, None, others, trained.calibration, trained.domain)
-        for f in (tmp/'model').iterdir(): f.rename(tmp/f.name)
-        (tmp/'model').rmdir()
-    return Path(path)
+    save_model(first, folder/'model', trained.library, None, others, trained.calibration, trained.domain)
+    for f in (folder/'model').iterdir(): f.rename(folder/f.name)
+    (folder/'model').rmdir()
 
 # %% ../nbs/14f_training.ipynb #6ec2fb4a
 def train(lib:SpectralLibrary, # measured soils; those that cannot be used are dropped
@@ -124,18 +121,23 @@ def train(lib:SpectralLibrary, # measured soils; those that cannot be used are d
           quiet:bool=False # no progress
          )->Trained:
     "A model trained on all usable soils, with its certificate"
-    if out is not None:
-        check_output(out, 'model', force=force)   # refuses a bad place before the work, not after
+    if out is not None: check_output(out, 'model', force=force)
     lib = usable_soils(lib, target)
     by = check_errors_by(lib, errors_by)
-    trained = Trained(model, fit_seeds(lib, model, target, seed, seeds, jobs, quiet), lib)
-    if folds:
-        make = partial(make_model, model, target, seed)
-        with Progress(f'training without each of {folds} parts', quiet=quiet):
-            held = held_out_by_folds(make, lib, folds, seed=seed, jobs=jobs or -1)
-        trained.calibration,trained.domain = certificate(trained.model, lib, held, by, seed)
-    if out is not None:
-        asked = dict(model=model, folds=folds, seed=seed, seeds=seeds, errors_by=errors_by)
-        made = made_of(lib, target, method=lib.method(target), **asked)
-        trained.path = write_model(trained, out, made, force)
+    asked = dict(model=model, folds=folds, seed=seed, seeds=seeds, errors_by=errors_by)
+    with _place_for(lib, target, out, asked, force) as making:   # refuses a bad place before the work, not after
+        trained = Trained(model, fit_seeds(lib, model, target, seed, seeds, jobs, quiet), lib)
+        if folds: _certify(trained, target, folds, seed, by, jobs, quiet)
+        if making: write_model(trained, making)
+    trained.path = out and Path(out)
     return trained
+
+def _place_for(lib, target, out, asked, force): # gives the folder to write to, or None
+    if out is None: return nullcontext()
+    return output_folder(out, 'model', made_of(lib, target, method=lib.method(target), **asked), force)
+
+def _certify(trained, target, folds, seed, by, jobs, quiet):
+    make = partial(make_model, trained.name, target, seed)
+    with Progress(f'training without each of {folds} parts', quiet=quiet):
+        held = held_out_by_folds(make, trained.library, folds, seed=seed, jobs=jobs or -1)
+    trained.calibration,trained.domain = certificate(trained.model, trained.library, held, by, seed)
