@@ -755,6 +755,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'mirzai.loading._open_csv': ('loading.html#_open_csv', 'mirzai/loading.py'),
                                 'mirzai.loading._open_parquet': ('loading.html#_open_parquet', 'mirzai/loading.py'),
                                 'mirzai.loading._open_workbook': ('loading.html#_open_workbook', 'mirzai/loading.py'),
+                                'mirzai.loading._own_method': ('loading.html#_own_method', 'mirzai/loading.py'),
                                 'mirzai.loading._parquet': ('loading.html#_parquet', 'mirzai/loading.py'),
                                 'mirzai.loading._parquet_spectra': ('loading.html#_parquet_spectra', 'mirzai/loading.py'),
                                 'mirzai.loading._parquet_values': ('loading.html#_parquet_values', 'mirzai/loading.py'),

@@ -172,7 +172,7 @@ def _own_unit(self:SpectralLibrary, target, unit)->str|None:
 def _give(self:SpectralLibrary, column, value):
     "Fill a column where it is empty"
     there = self.properties.get(column, pd.Series(None, self.properties.index, dtype=object))
-    self.properties[column] = there.where(there.notna()&(there.astype(str)!=''), value)
+    self.properties[column] = there.where(there.notna()&~there.astype(str).isin(['', 'unknown']), value)
 
 @patch
 def _agrees(self:SpectralLibrary, target, method):

@@ -82,6 +82,31 @@ def test_joins_of_joins_do_not_grow(farm, made):
     assert whole.origin==(a+b).origin and whole.origin.licence=='CC BY 4.0 + CC0'
     assert joined([]) is UNKNOWN
 
+def test_a_refused_file_says_nothing_of_the_good_rows(tmp_path):
+    write_library(load_sample()[:5], tmp_path/'good.csv')
+    (tmp_path/'bad.0').write_bytes(b'no spectrum')
+    with pytest.warns(UserWarning, match='bad'): lib = read_instruments(tmp_path)
+    assert len(lib)==5 and lib.origin==SAMPLE and lib.method()=='acetate' and list(lib.ids)==list(load_sample()[:5].ids)
+
+def test_new_values_have_their_own_method(farm, tmp_path):
+    mine = load_sample()[:20]
+    values = pd.DataFrame(dict(kex=.3), index=mine.ids)
+    mine.properties = mine.properties.assign(kex_limit=.2, kex_unit='cmol/kg')
+    write_library(mine, tmp_path/'s.csv'); write_library(mine, tmp_path/'s.parquet')
+    values.rename_axis('id').to_csv(tmp_path/'v.csv')
+    spectra = mine.like(properties=mine.properties[['clay']])
+    with pytest.warns(UserWarning, match='takes the place of kex'): new = mine.with_values(values)
+    assert new.method()=='unknown' and (new.limit()==.06).all() and new.origin==SAMPLE and spectra.with_values(values).method()=='unknown'
+    for f in ('s.csv', 's.parquet'):
+        with pytest.warns(UserWarning, match='takes the place of kex'):
+            assert read_library(tmp_path/f, values=tmp_path/'v.csv').method()=='unknown'
+            assert read_library(tmp_path/f, values=tmp_path/'v.csv', kex_method='bacl2').method()=='bacl2'
+    with pytest.warns(UserWarning): assert mine.with_values(values.assign(kex_method='M3')).method()=='mehlich3'
+    told = mine.like(properties=mine.properties.assign(kex_method='cal', oc_method='dry', oc=1.))
+    with pytest.warns(UserWarning): both = told.with_values(values)
+    assert both.method()=='unknown' and both.method('oc')=='dry'
+    with pytest.warns(UserWarning): assert 'kex_method' not in renamed(mine[:0]+farm).with_values(values.set_axis([f'x{i}' for i in range(20)])[:9].assign(ph=6.)[['ph']])
+
 def test_properties_and_parts_that_cannot_be(farm):
     twice = pd.concat([farm.properties, farm.properties[['kex']]], axis=1)
     with pytest.raises(MirzaiError, match='farm: two columns for property kex: keep one of each'): farm.like(properties=twice)
