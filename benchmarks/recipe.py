@@ -3,7 +3,7 @@
 Trains the paper's recipe and the one-cycle candidates below on a SYNTHETIC library of 20,000 soils, random splits by sample (80/10/10, seed 0 to
 4), and keeps the validation R2 after every epoch and the seconds of every fit. Goes on where it was stopped. The test parts are never looked at.
 The kept tables, nbs/results/recipe_*.parquet, are `epochs.parquet` and `fits.parquet` of such a folder, filled in several runs (`--names`,
-`--seeds`): one or two splits for most candidates, five for the last ones and the paper. `nbs/09d_recipe.ipynb` reads them.
+`--seeds`): one or two splits for most candidates, five for the last ones and the paper. `nbs/studies/recipe.ipynb` reads them.
 """
 import os
 os.environ['OMP_NUM_THREADS'] = '1'

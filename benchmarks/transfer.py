@@ -6,7 +6,7 @@ PART  curve     10-fold cross-validation on the real sample with 50, 100, 200 or
       tried     everything else that was tried, one network a fit: ways to teach the network, features, kernels, worlds, seeds
       limesoda  clay, organic carbon and pH of LimeSoDa's five MIR sets, in their own ten folds
 Everything is fitted and tuned inside the training part of its fold; predictions of the test part are kept, on the model's scale. Goes on where it
-was stopped. The kept tables, nbs/results/transfer_PART.parquet, are `predictions.parquet` of such folders; nbs/09f_few_soils.ipynb reads them.
+was stopped. The kept tables, nbs/results/transfer_PART.parquet, are `predictions.parquet` of such folders; nbs/studies/few_soils.ipynb reads them.
 """
 import os
 os.environ['OMP_NUM_THREADS'] = '1'

@@ -6,7 +6,7 @@
     python benchmarks/verdicts.py network [--n 6000] [--seed 0] [--out FOLDER]
         SYNTHETIC soils whose drivers are known; one network of the recipe for large libraries, two of other seeds, and the control's
         eight trainings on halves of the soils
-With --out the tables go to verdicts_nothing_MODEL.csv and verdicts_network.csv there; nbs/11c_verdicts.ipynb shows those of nbs/results.
+With --out the tables go to verdicts_nothing_MODEL.csv and verdicts_network.csv there; nbs/75_verdicts.ipynb shows those of nbs/results.
 """
 import os
 os.environ['OMP_NUM_THREADS'] = '1'

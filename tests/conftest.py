@@ -4,8 +4,8 @@ os.environ.setdefault('MPLBACKEND', 'Agg')
 import pytest
 
 # the longest tests, longest first: where they begin, no worker is left alone with one at the end
-LONG = ['09_learner', '11c_verdicts', '12_uncertainty', '15_cli', '11_attribution', '12b_applicability', '13_predictor', '07c_backbone', '10_experiment', '07b_fused',
-        '06_gpr', '09c_ensemble', '09e_transfer', 'tutorials/your_own_spectra', 'tutorials/opus_to_report', 'tutorials/from_r']
+LONG = ['55_learner', '75_verdicts', '66_uncertainty', '96_cli', '71_attribution', '68_applicability', '84_predictor', '53_backbone', '63_experiment', '51_fused',
+        '45_gpr', '46_ensemble', '56_transfer', 'tutorials/your_own_spectra', 'tutorials/opus_to_report', 'tutorials/from_r']
 
 def pytest_collection_modifyitems(items):
     "Each worker begins with its share of the longest tests; pytest-xdist hands out equal stretches of this list"

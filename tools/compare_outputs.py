@@ -1,7 +1,7 @@
 """Do the chapters still print what stands in them?
 
     python tools/compare_outputs.py                               every notebook, run anew
-    python tools/compare_outputs.py nbs/04_metrics.ipynb ...      some of them, run anew
+    python tools/compare_outputs.py nbs/33_metrics.ipynb ...      some of them, run anew
     python tools/compare_outputs.py stored.ipynb --with new.ipynb two that were run
 
 A line for each difference, exit code 1 where there is any. Words are compared as they stand, numbers with a tolerance
