@@ -52,7 +52,7 @@ from mirzai.response import *
 from mirzai.folds import fold_numbers, out_of_fold
 from mirzai.promises import coverage, held, reliability
 from mirzai.uncertainty import Calibration, calibrate, said
-from mirzai.applicability import Domain, certify, fit_domain
+from mirzai.applicability import Domain, fit_domain
 from mirzai.certificate import *
 from mirzai.checks import *
 from mirzai.saving import *

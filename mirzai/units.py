@@ -146,7 +146,10 @@ def method(self:SpectralLibrary,
     column = f'{target}_method'
     if not len(self): return 'unknown'
     if column not in self.properties: return target=='kex' and self.origin.method or 'unknown'
-    n = self.properties[column].map(method_name).value_counts()
+    names = self.properties[column].map(method_name)
+    if target in self.properties: names = names[self[target].notna()|(names!='unknown')] # else there is nothing measured
+    if not len(names): return 'unknown'
+    n = names.value_counts()
     return n.index[0] if len(n)==1 else ', '.join(f'{m} {k}' for m,k in n.items())
 
 # %% ../nbs/12_units.ipynb #ee3cd02e
@@ -169,7 +172,7 @@ def _own_unit(self:SpectralLibrary, target, unit)->str|None:
 def _give(self:SpectralLibrary, column, value):
     "Fill a column where it is empty"
     there = self.properties.get(column, pd.Series(None, self.properties.index, dtype=object))
-    self.properties[column] = there.where(there.notna()&(there.astype(str)!=''), value)
+    self.properties[column] = there.where(there.notna()&~there.astype(str).isin(['', 'unknown']), value)
 
 @patch
 def _agrees(self:SpectralLibrary, target, method):
