@@ -21,6 +21,7 @@ from mirzai.instruments import MAX_BYTES, MAX_ENTRIES
 from mirzai.folders import *
 from mirzai.spectra_files import *
 from mirzai.measuring import *
+from mirzai.mineralogy import *
 from mirzai.synthetic import *
 from mirzai.transforms import *
 from mirzai.regressor import *
