@@ -139,3 +139,13 @@ def test_refused_in_one_line(farm):
 
 def frame_of(lib, **more): return lib.to_frame().reset_index(drop=True).assign(**more)
 
+def test_a_frame_s_unit_is_applied(farm):
+    k = farm.y()
+    told = farm.to_frame().assign(kex=k*MG_K, kex_unit='mg/kg', kex_method='Mehlich-3', kex_limit=25., oc=farm.y('oc')*10, oc_unit='g/kg', clay=farm.y('clay')/100,
+                                  clay_unit='share', cec=farm.y('cec')*10, cec_unit='mmol/kg')
+    lib = SpectralLibrary.from_frame(told)
+    for target in ('kex', 'oc', 'clay', 'cec'): np.testing.assert_allclose(lib.y(target), farm.y(target))
+    np.testing.assert_allclose(lib.limit(), 25/MG_K)
+    assert lib.method()=='mehlich3' and set(lib['kex_unit'])=={'cmol/kg'}
+    with pytest.raises(MirzaiError, match='table: kex_unit: unit .parsec'): SpectralLibrary.from_frame(told.assign(kex_unit='parsec'))
+
