@@ -60,11 +60,12 @@ from mirzai.saving import *
 from mirzai.card import model_card
 from mirzai.predictor import *
 from mirzai.local import local_score
-from mirzai.field import decide, field_report, join_fields, write_table
+from mirzai.field import decide, join_fields, write_table
 from mirzai.report import *
 from mirzai.opening import *
 from mirzai.replacing import *
 from mirzai.supplying import *
+from mirzai.field_page import field_report
 from mirzai.training import *
 from mirzai.running import *
 from mirzai.predicting import *
