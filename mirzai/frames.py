@@ -12,6 +12,7 @@ from .core import MirzaiError
 from .library import SpectralLibrary
 from .loading import library_from_table
 from .origin import Origin
+from .units import as_stated
 
 # %% ../nbs/16_frames.ipynb #cb330b25
 @patch(cls_method=True)
@@ -20,7 +21,7 @@ def from_frame(cls:SpectralLibrary,
                name:str='table', # what to call the library
                unit:str='absorbance', # what the spectral values are: one of `UNITS`
                origin:Origin=None # where the soils come from; default: what their ids tell
-              )->SpectralLibrary: # ids as text; the other columns are its properties
+              )->SpectralLibrary: # ids as text; the other columns are its properties, in our units
     "A library of a table in memory"
     if not isinstance(table, pd.DataFrame):
         given = type(table).__name__
@@ -29,4 +30,4 @@ def from_frame(cls:SpectralLibrary,
     if not isinstance(table.index, pd.RangeIndex): table = table.rename_axis('id').reset_index()
     lib = library_from_table(list(map(str, table)), table, name, unit)
     lib.origin = origin
-    return lib
+    return as_stated(lib)

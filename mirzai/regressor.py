@@ -120,7 +120,7 @@ def fit(self:SpectralRegressor,
     self.scale_ = self._scale()
     self.shift_ = 0.
     everything = X if isinstance(X, SpectralLibrary) and y is None else None
-    if everything is not None: X = self._teachers(X if len(X)<FEW_VALUES else X.check_unit(self.target))
+    if everything is not None: X = self._teachers((X._in_our_unit if len(X)<FEW_VALUES else X.check_unit)(self.target))
     left_out = everything is not None and len(X)<len(everything)
     X,y = self._data(X, y, reset=True)
     if y is None: raise ValueError(f'{type(self).__name__} requires y to be passed, but the target y is None')
