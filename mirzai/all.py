@@ -27,6 +27,7 @@ from mirzai.regressor import *
 from mirzai.metrics import *
 from mirzai.parts import *
 from mirzai.splits import *
+from mirzai.marks import as_plain, code_fingerprint, imports_of, library_fingerprint, reached_by, replaced_methods
 from mirzai.plsr import *
 from mirzai.kernels import *
 from mirzai.gpr import *
