@@ -96,9 +96,10 @@ def _check_result_name(name, model):
 def named_models(models # names; or a dictionary, name: estimator, factory or name
                 )->dict: # name: what `make_model` takes
     "Models by the names that results will call them"
-    if not isinstance(models, dict): return {name: name for name in models}
+    if not isinstance(models, dict): models = {name: name for name in models}
     for name,model in models.items(): _check_result_name(name, model)
-    return {k: m if isinstance(m, str) else foreign_entry(k, m) for k,m in models.items()}
+    joined = {name: e for name,e in ENTRIES.items() if name not in ALL_MODELS}   # other processes do not know them
+    return {k: joined.get(m, m) if isinstance(m, str) else foreign_entry(k, m) for k,m in models.items()}
 
 # %% ../nbs/57_models.ipynb #14600f4b
 def entries_of(name:str # one of `ALL_MODELS`, or several joined by +; package.module:function; or an entry

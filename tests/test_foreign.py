@@ -310,3 +310,13 @@ def test_one_name_in_a_store_is_one_model(place):
             else:
                 with pytest.raises(MirzaiError, match='other settings of stiff'): evaluate(lib, ['stiff'], **go)
         finally: ENTRIES.pop('stiff')
+
+def test_between_processes(learnt):
+    from mirzai.models import ENTRIES, ModelEntry, register
+    from mirzai.training import train
+    lib = read_library(LIBRARY)
+    assert len(train(lib, 'own_learnt:Late', folds=0, seeds=2, jobs=2, quiet=True).models)==2      # its class is not on any path here
+    try:
+        register(ModelEntry('stiff', 'mirzai.plsr:PLSR', {}, lambda n: 1., dict(max_components=3), seeded=False))
+        assert len(evaluate(lib, ['stiff'], range(2), jobs=2, quiet=True).fits)==2                # nor is it known to a new process
+    finally: ENTRIES.pop('stiff')
