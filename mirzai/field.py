@@ -197,7 +197,7 @@ def field_row(name:str, # of the field
              )->dict: # field, area_ha, n, flagged, median, mean, decision, reason
     "One field: the median and mean of what is not flagged, and the decision all its samples share"
     good = group.flag==''
-    row = dict(field=name)
+    row:dict = dict(field=name)
     if 'area_ha' in group: row['area_ha'] = group.area_ha.iloc[0]
     row |= dict(n=len(group), flagged=int((~good).sum()), median=group.predicted[good].median())
     if 'mean' in group: row['mean'] = group['mean'][good].mean()     # amounts are added up from means, not from medians
