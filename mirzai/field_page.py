@@ -32,20 +32,26 @@ def plot_decisions(t:pd.DataFrame, # predicted, lower, upper; decision and flag 
     high = predicted.max(initial=LIMITS[1])*4
     many = len(d)>300
     thin = min(200/max(len(d), 1), 2)
-    for name,(color,mark) in (DECISION_MARKS | {'': ('#222222', 'o')}).items():
+    size = max(2.5*thin, 2)
+    line = dict(alpha=.12 if many else .45, lw=max(thin, .4), rasterized=many)
+    marks = DECISION_MARKS | {'': ('#222222', 'o')}
+    for name,(color,mark) in marks.items():
         rows = decision==name
         if not rows.any(): continue
         if 'lower' in d:
-            ax.vlines(x[rows], d.lower[rows].clip(lower=low), d.upper[rows].clip(upper=high), color=color,
-                      alpha=.12 if many else .45, lw=max(thin, .4), rasterized=many)
-        ax.plot(x[rows], predicted[rows], mark, color=color, ms=max(2.5*thin, 2), label=name or None, rasterized=many)
+            lower = d.lower[rows].clip(lower=low)
+            upper = d.upper[rows].clip(upper=high)
+            ax.vlines(x[rows], lower, upper, color=color, **line)
+        ax.plot(x[rows], predicted[rows], mark, color=color, ms=size, label=name or None, rasterized=many)
     ax.axhspan(low, LIMITS[1], color='.94', zorder=0)
     if threshold: ax.axhline(threshold, color='k', ls='--', lw=1, label=f'threshold {threshold:.2g}')
-    ticks = [v for v in (.02, .05, .1, .2, .5, 1, 2, 5, 10, 20, 50) if low<=v<=high]
-    ax.set(yscale='log', ylim=(low, high), xlim=(-1, len(d)), xlabel='samples, poorest first', ylabel='cmol(+)/kg')
+    round_values = (.02, .05, .1, .2, .5, 1, 2, 5, 10, 20, 50)
+    ticks = [v for v in round_values if low<=v<=high]
+    ax.set(yscale='log', ylim=(low, high), ylabel='cmol(+)/kg')
+    ax.set(xlim=(-1, len(d)), xlabel='samples, poorest first')
     ax.set_yticks(ticks, [f'{v:g}' for v in ticks])
     ax.minorticks_off()
-    if threshold or (decision!='').any(): ax.legend(loc='lower right', ncols=2, markerscale=5/max(2.5*thin, 2))
+    if threshold or (decision!='').any(): ax.legend(loc='lower right', ncols=2, markerscale=5/size)
     return ax
 
 # %% ../nbs/89_field_page.ipynb #19f7a297
@@ -58,8 +64,8 @@ def training_text(training:dict # what the card says of the training soils; {}: 
     amounts = '' if None in ends else ', {:.2g} to {:.2g} cmol(+)/kg'.format(*ends)
     made_up = 'SYNTHETIC, made-up '*bool(training.get('synthetic'))
     return (f'The model learnt from {training.get("n", "some")} {made_up}soils of the library '
-            f'{training.get("library", "unknown")!r} ({countries}){amounts}. Soils of other kinds or countries may be '
-            'predicted badly without any sign of it.')
+            f'{training.get("library", "unknown")!r} ({countries}){amounts}. '
+            'Soils of other kinds or countries may be predicted badly without any sign of it.')
 
 # %% ../nbs/89_field_page.ipynb #85d48572
 ODD = .4   # median strangeness of a batch; the library's kind has about .1, other Bruker instruments .5
@@ -71,23 +77,24 @@ def odd_batch(t:pd.DataFrame, # predictions with `strangeness`
     strangeness = t.strangeness.dropna() if 'strangeness' in t else []
     if len(strangeness)<least or strangeness.median()<ODD: return ''
     return (f'As a whole these {len(strangeness)} spectra are unlike the library (median strangeness '
-            f'{strangeness.median():.2f}, where 1 is the limit for a single one): another instrument, another way of '
-            f'preparing, or other soils. Validate the model on samples of this very kind')
+            f'{strangeness.median():.2f}, where 1 is the limit for a single one): another instrument, '
+            f'another way of preparing, or other soils. Validate the model on samples of this very kind')
 
 # %% ../nbs/89_field_page.ipynb #b823d2d1
 def flags_text(t:pd.DataFrame # predictions
               )->str: # a sentence
     "How many samples are flagged, and what for"
-    flags = [f.partition(' (')[0] for f in t.flag.fillna('') if f] if 'flag' in t else []   # without numbers
+    flags = [flag for flag in t.flag.fillna('') if flag] if 'flag' in t else []
     count = f'{len(flags)} of {len(t)} samples ({len(flags)/max(len(t), 1):.0%}) are flagged'
     if not flags: return f'{count}.'
-    why = pd.Series(flags, dtype=object).value_counts()
+    without_numbers = [flag.partition(' (')[0] for flag in flags]
+    why = pd.Series(without_numbers, dtype=object).value_counts()
     return f'{count} and go to the wet laboratory: {some(f"{w} ({k})" for w,k in why.items())}.'
 
 # %% ../nbs/89_field_page.ipynb #ef57b279
-_NOT_IONS = ('Mid-infrared light sees minerals and organic matter, not potassium ions. Potassium that fertiliser has just '
-             'added may not show: sample before fertilising, and never judge by these numbers whether a field has been '
-             'fertilised.')
+_NOT_IONS = ('Mid-infrared light sees minerals and organic matter, not potassium ions. Potassium that '
+             'fertiliser has just added may not show: sample before fertilising, and never judge by these '
+             'numbers whether a field has been fertilised.')
 
 def before_acting(t:pd.DataFrame, # predictions
                   card:dict, # what is known of the model: training, validation
@@ -100,66 +107,73 @@ def before_acting(t:pd.DataFrame, # predictions
     method = method_words(training.get('method'))
     return [validation_text(card.get('validation')), *remarks, *([f'{odd}.'] if odd else []), _NOT_IONS,
             training_text(training), flags_text(t),
-            f'Below {LIMITS[0]:.2f} cmol(+)/kg the laboratory method itself sees nothing, and up to {LIMITS[1]:.2f} it is '
-            f'rough. {unseen} and {unsure-unseen} samples are predicted there; the tables name the range instead of a '
-            'number.',
+            f'Below {LIMITS[0]:.2f} cmol(+)/kg the laboratory method itself sees nothing, and up to '
+            f'{LIMITS[1]:.2f} it is rough. {unseen} and {unsure-unseen} samples are predicted there; '
+            'the tables name the range instead of a number.',
             promise_text(card.get('validation')),
-            f'A prediction is the median of what such soils hold, as measured by {method}: half hold more. Amounts are '
-            f'added up from the column mean.']
+            f'A prediction is the median of what such soils hold, as measured by {method}: half hold more. '
+            f'Amounts are added up from the column mean.']
 
 # %% ../nbs/89_field_page.ipynb #75d54fb1
 def most_urgent_first(t:pd.DataFrame # predictions, of samples or of fields
                      )->pd.DataFrame: # the same rows
     "To be fertilised, analysed, left; within each the likeliest to be short, or the poorest"
-    rank = t.decision.map(dict(fertilise=0, leave=2)).fillna(1) if 'decision' in t else 1
+    ranks = dict(fertilise=0, leave=2)
+    rank = t.decision.map(ranks).fillna(1) if 'decision' in t else 1
     short = t.p_below if 'p_below' in t else -t.predicted
-    ranked = t.assign(_rank=rank, _p=short)
-    ranked = ranked.sort_values(['_rank', '_p'], ascending=[True, False], na_position='last', kind='stable')
-    return ranked.drop(columns=['_rank', '_p'])
+    ranked = t.assign(_rank=rank, _short=short)
+    how = dict(ascending=[True, False], na_position='last', kind='stable')
+    return ranked.sort_values(['_rank', '_short'], **how).drop(columns=['_rank', '_short'])
 
 # %% ../nbs/89_field_page.ipynb #bbb420d7
 def interval_in_words(lower:float, upper:float # ends of an interval, cmol(+)/kg
                      )->str:
     "An interval as a careful person would say it"
-    ends = [said(v, (LIMITS[0],)*2) for v in (lower, upper)]
-    return ends[0] if ends[0]==ends[1] else ' to '.join(ends)
+    method_limit = (LIMITS[0], LIMITS[0])
+    low,high = (said(v, method_limit) for v in (lower, upper))
+    return low if low==high else f'{low} to {high}'
 
 # %% ../nbs/89_field_page.ipynb #7b461b84
 def sample_table(t:pd.DataFrame # predictions
                 )->pd.DataFrame: # all columns text, the most urgent first
     "The samples as a reader wants them"
     t = most_urgent_first(t)
+    value = lambda v: v if isinstance(v, str) else said(v)
+    chance = lambda p: '' if np.isnan(p) else chance_in_words(p)
     out = pd.DataFrame(dict(id=t.id.astype(str)))
     if 'field' in t: out['field'] = t.field
-    if 'observed' in t: out['observed'] = [v if isinstance(v, str) else said(v) for v in t.observed]
+    if 'observed' in t: out['observed'] = [value(v) for v in t.observed]
     out['reported'] = t.predicted.map(said)
     if 'lower' in t: out['interval'] = list(map(interval_in_words, t.lower, t.upper))
-    if 'p_below' in t: out['p below'] = t.p_below.map(lambda p: '' if np.isnan(p) else chance_in_words(p))
+    if 'p_below' in t: out['p below'] = t.p_below.map(chance)
     last = ['decision', 'reason'] if 'decision' in t else ['flag'] if 'flag' in t else []
     return pd.concat([out, t[last].fillna('')], axis=1)
 
 # %% ../nbs/89_field_page.ipynb #661e201f
 MOST_DOUBTFUL = 10   # samples of each kind that are explained one by one
 
-def doubt(row # of predictions: flag, predicted, lower, upper, p_below, and `dear`, the cost of the better guess
+def doubt(row # flag, predicted, lower, upper, p_below; `dear`: the cost of the better guess
          )->str:
     "Why no decision stands on one sample"
-    if row.flag: return f'Flagged: {row.flag}. Its prediction ({said(row.predicted)}) is no ground for anything.'
-    return (f'Predicted {said(row.predicted)}, interval {interval_in_words(row.lower, row.upper)}; probability '
-            f'{chance_in_words(row.p_below)} to be below. Without an analysis even the better guess costs {row.dear:.2f} '
-            'needless fertilisations on average.')
+    predicted = said(row.predicted)
+    if row.flag: return f'Flagged: {row.flag}. Its prediction ({predicted}) is no ground for anything.'
+    interval = interval_in_words(row.lower, row.upper)
+    chance = chance_in_words(row.p_below)
+    return (f'Predicted {predicted}, interval {interval}; probability {chance} to be below. '
+            f'Without an analysis even the better guess costs {row.dear:.2f} needless fertilisations on average.')
 
 def doubtful(t:pd.DataFrame, # predictions with p_below
              miss:float=5. # as in `decide`
             )->pd.DataFrame: # those rows, and `text`: a sentence each
     "Flagged samples, and those whose best guess without an analysis would be dearest"
-    flag = t.flag.fillna('') if 'flag' in t else pd.Series('', t.index)
-    dear = expected_costs(t.p_below, miss)[:, 1:].min(1) if 'p_below' in t else np.zeros(len(t))
-    d = t.assign(flag=flag, dear=dear).sort_values('dear', ascending=False, kind='stable')
-    flagged = d[d.flag!=''].head(MOST_DOUBTFUL)
-    close = d[(d.flag=='')&(d.dear>0)].head(MOST_DOUBTFUL)
-    d = pd.concat([flagged, close])
-    return d.assign(text=[doubt(row) for row in d.itertuples()]).drop(columns='dear')
+    t = t.assign(flag=t.flag.fillna('') if 'flag' in t else '', dear=0.)
+    if 'p_below' in t: t['dear'] = expected_costs(t.p_below, miss)[:, 1:].min(1)
+    dearest = t.sort_values('dear', ascending=False, kind='stable')
+    flagged = dearest[dearest.flag!=''].head(MOST_DOUBTFUL)
+    close = dearest[(dearest.flag=='')&(dearest.dear>0)].head(MOST_DOUBTFUL)
+    chosen = pd.concat([flagged, close])
+    sentences = [doubt(row) for row in chosen.itertuples()]
+    return chosen.assign(text=sentences).drop(columns='dear')
 
 # %% ../nbs/89_field_page.ipynb #685be868
 def count_section(t:pd.DataFrame, # predictions; decision where a threshold was asked
@@ -194,9 +208,11 @@ def table_section(heading:str, # of the section
 def field_section(fields:pd.DataFrame # from `by_field`
                  ): # an HTML section
     "The fields, amounts as a careful person would say them"
-    t = most_urgent_first(fields.rename(columns=dict(median='predicted', n='samples', area_ha='hectares')))
-    in_words = dict(hectares=lambda v: '' if v!=v else f'{v:g}', predicted=said, mean=said)
-    t = t.assign(**{c: t[c].map(f) for c,f in in_words.items() if c in t})
+    names = dict(median='predicted', n='samples', area_ha='hectares')
+    t = most_urgent_first(fields.rename(columns=names))
+    area = lambda v: '' if v!=v else f'{v:g}'
+    in_words = dict(hectares=area, predicted=said, mean=said)
+    t = t.assign(**{name: t[name].map(words) for name,words in in_words.items() if name in t})
     return table_section('By field, the most urgent first', 'fields', t)
 
 # %% ../nbs/89_field_page.ipynb #88467138
@@ -208,10 +224,11 @@ def doubtful_section(t:pd.DataFrame, # predictions
                      figures:dict|None=None # id: SVG of what moved its prediction
                     ): # an HTML section; '' where nothing is doubtful
     "The doubtful samples, each with its sentence and its figure"
-    d = doubtful(t, miss)
-    if not len(d): return ''
+    chosen = doubtful(t, miss)
+    if not len(chosen): return ''
     pictures = {i: embed(figure, MOVED) for i,figure in (figures or {}).items()}
-    each = [Div(H3(str(row.id)), P(row.text), pictures.get(row.id, '')) for row in d.itertuples()]
+    def told(row): return Div(H3(str(row.id)), P(row.text), pictures.get(row.id, ''))
+    each = list(map(told, chosen.itertuples()))
     flagged = int((t.flag.fillna('')!='').sum()) if 'flag' in t else 0
     more = flagged>MOST_DOUBTFUL
     rest = P(f'{flagged-MOST_DOUBTFUL} more flagged samples stand in the table.') if more else ''
@@ -245,10 +262,12 @@ def field_report(t:pd.DataFrame, # predictions; decision, reason if a threshold 
                 )->str: # the page
     "What to do, what to know before doing it, and why, on one page"
     held = check_decided(t, card) and decided
-    soils = t[t.scans>0] if 'scans' in t else t                     # files that were not read have rows, and are no soils
+    # files that were not read have rows, and are no soils
+    soils = t[t.scans>0] if 'scans' in t else t
+    known = Ul(*map(Li, before_acting(soils, card, remarks)))
     shown = svg(plot_decisions(t, threshold and threshold[0]))
     return page('Exchangeable potassium: what to do', count_section(soils, threshold, costs, held),
-                Div(H2('Before you act'), Ul(*map(Li, before_acting(soils, card, remarks))), cls='note'),
+                Div(H2('Before you act'), known, cls='note'),
                 Section(H2('All samples at once'), embed(shown, FIGURE_TEXT)),
                 field_section(by_field) if by_field is not None and len(by_field) else '',
                 table_section('Samples, the most urgent first', 'samples', sample_table(t)),

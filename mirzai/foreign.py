@@ -125,6 +125,14 @@ def origin(self:Foreign)->dict: # plain values
     "What makes it, and a number for its class, settings and code"
     return dict(factory=self.make if isinstance(self.make, str) else None, estimator=estimator_print(self.new_estimator()))
 
+# %% ../nbs/47_foreign.ipynb #a3978ea6
+def _arrived(make): # the factory of a `Foreign`; one without its state
+    if is_factory_name(make): factory_of(make)
+    return Foreign(make)
+
+@patch
+def __reduce__(self:Foreign): return _arrived, (self.make,), self.__getstate__()
+
 # %% ../nbs/47_foreign.ipynb #13195ae3
 @patch
 def _tried(self:Foreign, f, *args): # what f gives

@@ -279,3 +279,44 @@ def test_the_mark_is_the_same_in_another_process(place):
     ask = "from mirzai.foreign import Foreign; print(*(Foreign(f'own_code:{n}').origin()['estimator'] for n in ('step', 'lambdas', 'mine', 'bare', 'chance')))"
     told = {subprocess.run([sys.executable, '-c', ask], env=os.environ|dict(PYTHONHASHSEED=seed), capture_output=True, text=True, check=True).stdout for seed in '12'}
     assert len(told)==1 and len(told.pop().split())==5
+
+def made_at(store): return {f.name: f.stat().st_mtime_ns for f in Path(store, 'tasks').iterdir()}
+
+def test_a_store_gains_and_loses_another_s_model(place):
+    from sklearn.linear_model import Ridge
+    lib, go = read_library(LIBRARY), dict(seeds=range(2), jobs=1, quiet=True, store='s')
+    evaluate(lib, ['plsr', 'own_models:ridge'], **go)
+    before = made_at('s')
+    more = evaluate(lib, {'plsr': 'plsr', 'own_models:ridge': 'own_models:ridge', 'mine': Ridge(1.)}, **go)
+    assert set(more.scores.model)=={'plsr', 'own_models:ridge', 'mine'}
+    after = made_at('s')
+    assert len(before)==4 and len(after)==6 and before.items()<=after.items()           # nothing was made again
+    assert set(evaluate(lib, ['plsr'], **go).scores.model)=={'plsr'} and made_at('s')==after
+    with pytest.raises(MirzaiError, match='holds results with other settings of mine'): evaluate(lib, {'mine': Ridge(2.)}, **go)
+    with pytest.raises(MirzaiError, match='other settings of plsr'): evaluate(lib, ['plsr'], settings=dict(plsr=dict(max_components=3)), **go)
+    assert made_at('s')==after
+
+def test_one_name_in_a_store_is_one_model(place):
+    from mirzai.models import ENTRIES, ModelEntry, register
+    lib, go = read_library(LIBRARY), dict(seeds=range(1), jobs=1, quiet=True, store='s')
+    for models in ({'gpr': 'plsr'}, {'plsr+gpr': 'plsr'}, {'own_models:ridge': 'own_models:forest'}):
+        with pytest.raises(MirzaiError, match='another name'): evaluate(lib, models, **go)
+    evaluate(lib, {'old': 'plsr-paper'}, **go)
+    with pytest.raises(MirzaiError, match='other settings of old'): evaluate(lib, {'old': 'plsr'}, **go)
+    for most in (3, 4):
+        try:
+            register(ModelEntry('stiff', 'mirzai.plsr:PLSR', {}, lambda n: 1., dict(max_components=most), seeded=False))
+            if most==3: evaluate(lib, ['stiff'], **go)
+            else:
+                with pytest.raises(MirzaiError, match='other settings of stiff'): evaluate(lib, ['stiff'], **go)
+        finally: ENTRIES.pop('stiff')
+
+def test_between_processes(learnt):
+    from mirzai.models import ENTRIES, ModelEntry, register
+    from mirzai.training import train
+    lib = read_library(LIBRARY)
+    assert len(train(lib, 'own_learnt:Late', folds=0, seeds=2, jobs=2, quiet=True).models)==2      # its class is not on any path here
+    try:
+        register(ModelEntry('stiff', 'mirzai.plsr:PLSR', {}, lambda n: 1., dict(max_components=3), seeded=False))
+        assert len(evaluate(lib, ['stiff'], range(2), jobs=2, quiet=True).fits)==2                # nor is it known to a new process
+    finally: ENTRIES.pop('stiff')
