@@ -28,6 +28,7 @@ from mirzai.regressor import *
 from mirzai.metrics import *
 from mirzai.parts import *
 from mirzai.splits import *
+from mirzai.marks import as_plain, code_fingerprint, imports_of, library_fingerprint, reached_by, replaced_methods
 from mirzai.plsr import *
 from mirzai.kernels import *
 from mirzai.gpr import *
@@ -53,18 +54,19 @@ from mirzai.response import *
 from mirzai.folds import fold_numbers, out_of_fold
 from mirzai.promises import coverage, held, reliability
 from mirzai.uncertainty import Calibration, calibrate, said
-from mirzai.applicability import Domain, certify, fit_domain
+from mirzai.applicability import Domain, fit_domain
 from mirzai.certificate import *
 from mirzai.checks import *
 from mirzai.saving import *
 from mirzai.card import model_card
 from mirzai.predictor import *
 from mirzai.local import local_score
-from mirzai.field import decide, field_report, join_fields, write_table
+from mirzai.field import decide, join_fields, write_table
 from mirzai.report import *
 from mirzai.opening import *
 from mirzai.replacing import *
 from mirzai.supplying import *
+from mirzai.field_page import field_report
 from mirzai.training import *
 from mirzai.running import *
 from mirzai.predicting import *

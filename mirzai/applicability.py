@@ -4,22 +4,20 @@
 
 # %% auto #0
 __all__ = ['SHAPES', 'SLOPES', 'MOST', 'STATISTICS', 'FLAGGED_SHARE', 'UNUSABLE', 'off_air', 'slopes', 'directions', 'Domain',
-           'unseen', 'certify', 'common_scale', 'oddity', 'promised_share', 'joint_limits', 'fit_domain', 'separation']
+           'unseen', 'common_scale', 'oddity', 'promised_share', 'joint_limits', 'fit_domain', 'separation']
 
 # %% ../nbs/68_applicability.ipynb #b93d0d44
 import numpy as np, pandas as pd
 from fastcore.basics import patch, store_attr
-from functools import partial
 from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 from .library import SpectralLibrary, panels
 from .transforms import CO2, SNV, SavitzkyGolay, has_shape, to_grid
 from .folds import fold_numbers, folds_in_words
-from .uncertainty import calibrate
 from .core import moved
 
 # %% ../nbs/68_applicability.ipynb #mv735624
-__getattr__ = moved(__name__, dict(SHARE='mirzai.applicability:FLAGGED_SHARE', auroc='mirzai.applicability:separation'))
+__getattr__ = moved(__name__, dict(certify='mirzai.certificate', SHARE='mirzai.applicability:FLAGGED_SHARE', auroc='mirzai.applicability:separation'))
 
 # %% ../nbs/68_applicability.ipynb #12add320
 def off_air(wavenumbers): # (p,) booleans: CO2 is the air in the instrument, not the soil
@@ -123,21 +121,6 @@ def unseen(model, # fitted on `train`; None: no remoteness
     parts,t2 = _describe(train, of=of)._measure(new.spectra)
     far = np.full(len(new), np.nan) if model is None else model.remoteness(new)
     return np.c_[parts.sum(1), t2, far]
-
-# %% ../nbs/68_applicability.ipynb #8401bfb7
-def certify(make, # function of nothing that gives an unfitted estimator
-            lib:SpectralLibrary, # the training set
-            folds:int=10, # trainings it costs
-            groups:str='profile', # column whose samples stay in one fold, where the library has it
-            by:str|None=None, # column of groups with errors of their own, such as 'order'
-            seed:int=0, # of the folds
-            jobs:int=1 # folds at a time
-           )->tuple: # Calibration; (n, 3) DataFrame for `fit_domain`
-    "What a model owes to a laboratory: calibrated errors, and the numbers of soils it had not seen"
-    c,seen = calibrate(make, lib, folds, groups, seed, jobs, partial(unseen, of=len(lib)), by=by)
-    held_out = pd.DataFrame(seen, columns=STATISTICS, index=lib.ids)
-    held_out.attrs['split'] = c.settings['split']
-    return c, held_out
 
 # %% ../nbs/68_applicability.ipynb #ea7443bc
 def _held_out(model, lib, folds=10, groups='profile', seed=0):

@@ -161,6 +161,20 @@ def _quietly(): # processes started inside repeat no library's warnings about ot
         if before is not None: os.environ['PYTHONWARNINGS'] = before
 
 @contextmanager
+def _afterwards():
+    "Ctrl-C that comes inside is heard at the end: nothing is left half started"
+    hears = callable(signal.getsignal(signal.SIGINT)) and threading.current_thread() is threading.main_thread()
+    if not hears:
+        yield
+        return
+    heard = []
+    before = signal.signal(signal.SIGINT, lambda *_: heard.append(True))
+    try: yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if heard: signal.raise_signal(signal.SIGINT)
+
+@contextmanager
 def deaf_workers():
     "Processes started inside never hear Ctrl-C: their owner ends them (POSIX; elsewhere they are only quiet)"
     if not hasattr(signal, 'pthread_sigmask'):
@@ -170,7 +184,8 @@ def deaf_workers():
     from joblib.externals.loky.backend import resource_tracker as loky_tracker
     # started later, each would unblock the signal
     for tracker in (resource_tracker, loky_tracker): tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        with _quietly(): yield
-    finally: signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    with _afterwards():
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            with _quietly(): yield
+        finally: signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -15,7 +15,7 @@ from time import perf_counter
 from .core import MirzaiError, moved
 from .library import SpectralLibrary
 from .splits import Split, labels, shortened, split_of
-from .models import MODELS, PAPER_MODELS, entries_of, fit_seconds, make_model, named_models
+from .models import MODELS, entries_of, fit_seconds, make_model, named_models
 from .store import Store, as_plain, code_fingerprint, library_fingerprint, task_key, together
 from .sweep import sweep
 from .results import Results, scoring_of, finish, group_scores, labelled
@@ -24,7 +24,7 @@ from .results import Results, scoring_of, finish, group_scores, labelled
 # what lived here until 0.11
 __getattr__ = moved(__name__, {name: f'mirzai.{home}' for home,names in dict(
     splits=('random_split', 'group_codes', 'kfold_splits', 'grouped_split', 'left_out_split'),
-    models=('ALL_MODELS', 'TRANSFER_MODELS', 'default_models', 'paper_components'),
+    models=('ALL_MODELS', 'PAPER_MODELS', 'TRANSFER_MODELS', 'default_models', 'paper_components'),
     results=('BY', 'read_results', 'bootstrap', 'paired_bootstrap', 'floored_predictions')).items() for name in names} |
                     dict(LEAST='mirzai.experiment:MIN_TRAIN'))
 
@@ -68,6 +68,9 @@ def _fit_row(model, seconds):
 # validation samples from which choosing by them beats cross-validation inside the training part
 MIN_VALID = 200
 
+def _needs_valid(made)->bool: # what `make_model` takes
+    return any(e.needs_valid for e in entries_of(made))
+
 def _label(task, n): # the first columns of each of its tables
     folds = f', {task["folds"]} folds' if task['folds'] else ''
     label = dict(model=task['model'], seed=task['seed'], size=n, scope=task['scope']+folds)
@@ -83,8 +86,9 @@ def run_task(lib:SpectralLibrary, # the selected library
     "Fit one model on one split and judge it on all its parts"
     name,target,start = task['model'],task['target'],perf_counter()
     if split is None: split = split_of(lib, *(task[k] for k in ('scope', 'seed', 'size', 'folds', 'fold')))
-    model = make_model((known or {}).get(name, name), target, task['seed'], n=len(split.train), **task['settings'])
-    choose = len(split.valid)>=(1 if name in PAPER_MODELS else MIN_VALID)
+    made = (known or {}).get(name, name)
+    model = make_model(made, target, task['seed'], n=len(split.train), **task['settings'])
+    choose = len(split.valid)>=(1 if _needs_valid(made) else MIN_VALID)
     model.fit_rows(lib, split.train, split.valid if choose else None)
     p = _predictions(lib, model, split, target)
     tables = dict(fits=_fit_row(model, perf_counter()-start),
@@ -110,9 +114,9 @@ def tasks_of(models, seeds, sizes, scopes, folds, target, settings)->list[dict]:
 # %% ../nbs/63_experiment.ipynb #a9f1cd2b
 MIN_TRAIN = 10 # samples that a split must have for training
 
-def _refuse(task, split):
+def _refuse(task, split, made):
     name,scope,seed = task['model'],task['scope'],task['seed']
-    if task['folds'] and name in PAPER_MODELS:
+    if task['folds'] and _needs_valid(made):
         raise MirzaiError(f'{name} chooses by validation samples, which folds do not have: leave out folds')
     if len(split.train)<MIN_TRAIN or not len(split.test):
         raise MirzaiError(f'{scope}, seed {seed}: {len(split.train)} training and {len(split.test)} test samples '
@@ -126,12 +130,13 @@ def with_splits(lib:SpectralLibrary,
     whole = cache(lambda scope, seed, folds, fold: split_of(lib, scope, seed, None, folds, fold))
     out = {}
     for task in tasks:
-        entries_of((known or {}).get(task['model'], task['model']))   # a name that is not known is refused
+        made = (known or {}).get(task['model'], task['model'])
+        entries_of(made)   # a name that is not known is refused
         split = whole(*(task[k] for k in ('scope', 'seed', 'folds', 'fold')))
         size = task['size']
         if size==len(split.train): task = task|dict(size=None)
         elif size is not None: split = shortened(split, size, f'{task["scope"]}, seed {task["seed"]}')
-        _refuse(task, split)
+        _refuse(task, split, made)
         out[task_key(task)] = task,split
     return list(out.values())
 
@@ -145,10 +150,13 @@ def made_by(extras=() # functions or objects whose code also made the results
 # %% ../nbs/63_experiment.ipynb #b47b63c5
 def origins(known:dict, # from `named_models`
             target:str # property predicted
-           )->dict: # name: plain values; empty where all models are ours
-    "What makes each estimator that is somebody else's, and a number for its settings"
-    theirs = [k for k,m in known.items() if not all(e.ours for e in entries_of(m))]
-    return {k: make_model(known[k], target).origin() for k in theirs}
+           )->dict: # name: plain values, none where the name says it all
+    "What makes each model: of one that results call otherwise its name, of somebody else's a mark"
+    said = {}
+    for name,model in known.items():
+        said[name] = dict(model=model) if isinstance(model, str) and model!=name else {}
+        for entry in entries_of(model): said[name] |= entry.origin(target)
+    return said
 
 # %% ../nbs/63_experiment.ipynb #ccd72f4b
 def _opened(store, lib, target, settings, keep, extras)->Store|None: # None: nothing is kept
@@ -192,7 +200,7 @@ def evaluate(lib:SpectralLibrary, # the selected library
     lib.check_training(target)
     settings,keep,known = settings or {}, [*keep, *['test']*bool(folds)], named_models(models)
     ready = with_splits(lib, tasks_of(known, seeds, sizes, scopes, folds, target, settings), known)
-    settings = settings|origins(known, target)
+    settings = {name: made|settings.get(name, {}) for name,made in origins(known, target).items()}
     store = _opened(store, lib, target, settings, keep, extras)
     work = partial(run_task, keep=keep, extras=extras, known=known)
     tasks,given = [t for t,_ in ready], [dict(split=s) for _,s in ready]

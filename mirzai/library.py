@@ -9,11 +9,12 @@ __all__ = ['PROPERTIES', 'property_info', 'SpectralLibrary', 'concat', 'from_spe
 import numpy as np, pandas as pd
 import re
 from collections import Counter
+from dataclasses import replace
 from fastcore.basics import patch
 from soilspecdata.types import Spectra
 from .core import MirzaiError, moved, some
 from .core import Progress # noqa: F401
-from .origin import Origin, joined, origin_of
+from .origin import MADE_UP_ID, Origin, joined, origin_of
 from .plots import spectrum_axes # still importable from here
 from .plots import log_axes, panels, plot_style # noqa: F401
 
@@ -39,6 +40,12 @@ def property_info(name:str # property column, such as `kex`
     d = PROPERTIES.loc[name].to_dict()
     return d | {k: None if pd.isna(d[k]) else d[k] for k in ('minimum', 'detection')}
 
+# %% ../nbs/10_library.ipynb #52387399
+def _made_up_column(properties)->np.ndarray|None: # (n,) booleans; None: the table does not say
+    "Which rows the column `synthetic` calls made up"
+    if 'synthetic' not in properties or not properties['synthetic'].isin([True, False]).any(): return None
+    return properties['synthetic'].eq(True).to_numpy(dtype=bool, na_value=False)
+
 # %% ../nbs/10_library.ipynb #14a7fdf7
 class SpectralLibrary:
     "Soil spectra with their wavenumbers and properties, always in step"
@@ -59,6 +66,8 @@ class SpectralLibrary:
         if len(self.properties)!=len(self):
             raise MirzaiError(f'{name}: {len(self)} spectra but {len(self.properties)} rows of properties: '
                               f'give one row a spectrum')
+        if len(twice := self.properties.columns[self.properties.columns.duplicated()].unique()):
+            raise MirzaiError(f'{name}: two columns for property {some(twice)}: keep one of each')
         self.name, self.dropped, self._origin = name, dict(dropped or {}), origin
         self._sort()
 
@@ -66,7 +75,9 @@ class SpectralLibrary:
 
     @property
     def origin(self)->Origin:
-        return origin_of(self.properties.index) if self._origin is None else self._origin
+        whole = origin_of(self.properties.index) if self._origin is None else self._origin
+        made_up = _made_up_column(self.properties)
+        return whole if made_up is None else replace(whole, synthetic=bool(made_up.any()))
     @origin.setter
     def origin(self, origin): self._origin = origin
 
@@ -287,10 +298,12 @@ def usable(self:SpectralLibrary,
     return self.select(target, minimum=None)
 
 # %% ../nbs/10_library.ipynb #955e1667
-def concat(libs:list, # libraries on one grid
+def concat(libs, # libraries on one grid: a list, or what yields them
            name:str|None=None # name of the whole; default: their names joined
           )->SpectralLibrary: # their rows, one after the other; properties that one lacks are missing there
     "Stack libraries that share their wavenumbers"
+    libs = list(libs)
+    if not libs: raise MirzaiError('concat: no library is there to be joined: give at least one')
     a = libs[0]
     for b in libs[1:]:
         if not np.array_equal(a.wavenumbers, b.wavenumbers):
@@ -298,11 +311,37 @@ def concat(libs:list, # libraries on one grid
     dropped = Counter()
     for l in libs: dropped.update(l.dropped)
     return SpectralLibrary(np.concatenate([l.spectra for l in libs]), a.wavenumbers,
-                           pd.concat([l.properties for l in libs]),
+                           pd.concat(_with_origins(libs)),
                            name or ' + '.join(l.name for l in libs), dropped, _origin_of_all(libs))
 
-def _origin_of_all(libs): # None: nobody stated one, and the ids tell
-    return None if all(l._origin is None for l in libs) else joined(l.origin for l in libs)
+def _origin_of_all(libs)->Origin|None: # None: nobody stated one, and the ids tell
+    "All of them together; a part without rows says nothing"
+    if all(l._origin is None for l in libs if len(l)): return None
+    return joined(l.origin for l in libs if len(l))
+
+# %% ../nbs/10_library.ipynb #0f666eb9
+def _made_up_rows(lib)->np.ndarray: # (n,) booleans
+    "By its column, else by what was stated of all, else by ids"
+    if (told := _made_up_column(lib.properties)) is not None: return told
+    if lib._origin is not None: return np.full(len(lib), lib._origin.synthetic)
+    return np.array([bool(MADE_UP_ID.fullmatch(str(i))) for i in lib.ids], dtype=bool)
+
+# %% ../nbs/10_library.ipynb #1d0863be
+def _with_origins(libs)->list: # of properties
+    "What is not true of all of them, in columns: by which method Kex was measured, which soils are made up"
+    whole,tables = _origin_of_all(libs), [l.properties for l in libs]
+    differ = lambda field: whole is not None and len({getattr(l.origin, field) for l in libs if len(l)})>1
+    if differ('method') or any('kex_method' in t for t in tables):
+        tables = [_with_method(t, l.origin.method) for l,t in zip(libs, tables)]
+    told = [_made_up_column(t) is not None for t in tables]
+    foreign = any('synthetic' in t and len(t) and not known for t,known in zip(tables, told))
+    if (differ('synthetic') or any(told)) and not foreign:
+        tables = [t.assign(synthetic=_made_up_rows(l)) for l,t in zip(libs, tables)]
+    return tables
+
+def _with_method(properties, method):
+    new = method and 'kex' in properties and 'kex_method' not in properties
+    return properties.assign(kex_method=method) if new else properties
 
 # %% ../nbs/10_library.ipynb #dc89b57c
 @patch

@@ -23,7 +23,7 @@ from .files import MANIFEST, check_output, output_folder, would_be_lost # noqa: 
 from .files import declared_separator, decoded, dialect, office_text, open_text, text_lines, text_rows
 from .grids import restore_grid # noqa: F401
 from .library import SpectralLibrary
-from .origin import Origin, origin_in, origin_note
+from .origin import Origin, origin_in, origin_note, origin_of
 from .tables import Axis, CELLS, HEAD_LINES, as_number, find_layout, spectral_columns, workbook_rows
 from .tables import wavenumber_of # noqa: F401
 
@@ -398,11 +398,17 @@ def _joined(props:pd.DataFrame, values:pd.DataFrame, spectra, table)->pd.DataFra
     both = [c for c in props if c in values]
     if both: warnings.warn(f'{table}: takes the place of {some(both)} of {spectra}')
     found = values.reindex(ids).set_axis(props.index)
-    return pd.concat([props.drop(columns=both), found], axis=1)
+    about = {f'{c}_{word}' for c in values for word in ('unit', 'method', 'limit')} # of the values that were there
+    return pd.concat([props.drop(columns=[*both, *about.intersection(props).difference(both)]), found], axis=1)
 
 # %% ../nbs/14_loading.ipynb #250ebe7b
 def _values_of(table)->tuple: # values by id; what to call them
     return (table, 'values') if isinstance(table, pd.DataFrame) else (read_values(table), table)
+
+def _own_method(values, method:str)->pd.DataFrame: # the method that the soils' origin tells
+    "New values of Kex are not by the method of the old ones: nobody knows, unless the table says"
+    new = method and 'kex' in values and 'kex_method' not in values
+    return values.assign(kex_method='unknown') if new else values
 
 @patch
 def with_values(self:LibraryFile,
@@ -410,7 +416,8 @@ def with_values(self:LibraryFile,
                )->LibraryFile: # itself
     "Put measured values beside the spectra of the same ids"
     values,name = _values_of(table)
-    self.properties = _joined(self.properties, values, self.path, name)
+    origin = origin_of(self.properties.index) if self.origin is None else self.origin
+    self.properties = _joined(self.properties, _own_method(values, origin.method), self.path, name)
     return self
 
 @patch
@@ -419,16 +426,17 @@ def with_values(self:SpectralLibrary,
                )->SpectralLibrary: # the same spectra; rows without a value have it missing
     "Put measured values beside the spectra of the same ids"
     values,name = _values_of(table)
-    return self.like(properties=_joined(self.properties, values, self.name, name))
+    return self.like(properties=_joined(self.properties, _own_method(values, self.origin.method), self.name, name))
 
 # %% ../nbs/14_loading.ipynb #e23b8054
 def write_library(lib:SpectralLibrary,
                   path # ends in .csv, .csv.gz or .parquet
                  ):
-    "Write a library as one table that `read_library` reads back unchanged"
+    "Write a library as one table that `read_library` reads back unchanged; a CSV keeps no origin, Parquet does"
     name = Path(path).name.lower()
     if not name.endswith(('.csv', '.csv.gz', '.parquet')):
         raise MirzaiError(f'{path}: end the name in .csv, .csv.gz or .parquet')
+    if 'id' in lib.properties: raise MirzaiError(f'{lib.name}: a property is called id, as the names of samples are: rename it')
     table = lib.to_frame().reset_index()
     with atomic(path) as tmp:
         if name.endswith('.parquet'): _write_parquet(table, list(lib.properties), tmp, lib.origin)

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np, pandas as pd
 from .core import MirzaiError, Progress
 from .field import THRESHOLDS, threshold, threshold_remarks
-from .field import decide, join_fields, mg_k, mg_k2o, odd_batch, write_table
+from .field import decide, join_fields, mg_k, mg_k2o, write_table
+from .field_page import odd_batch
 from .files import atomic
 from .spectra_files import SpectraFiles
 from .library import SpectralLibrary, concat
@@ -231,7 +232,8 @@ def doubtful_figures(found:Predictions)->dict: # {id: SVG}
 # %% ../nbs/92_predicting.ipynb #2430a134
 def report_of(found:Predictions)->str: # the page
     "The field report: what to do, what to know before doing it, and why"
-    from mirzai.field import by_field, field_report
+    from mirzai.field import by_field
+    from mirzai.field_page import field_report
     t,p,asked = found.table, found.predictor, found.threshold
     _check_is_kex(p, True)
     sentences = [*found.files.summary(), *(asked.remarks if asked else []), *p.blind_for()]

@@ -13,7 +13,7 @@ from .library import SpectralLibrary, property_info
 from .page import embed, html_table, page
 from .page import svg # noqa: F401
 from .results import Results, floored_predictions
-from .origin import SAMPLE
+from .origin import SAMPLE, origin_of
 from .units import method_words
 from .attribution import REGIONS
 from .verdicts import TESTS
@@ -31,7 +31,7 @@ def cautions(lib:SpectralLibrary, # the selected library
            *['Samples of one soil profile may fall on both sides of a random split, which flatters the scores.']*(not grouped),
            'The models pull towards the middle: poor soils tend to be predicted too rich and rich soils '
            'too poor.']
-    if lib.origin==SAMPLE:
+    if SAMPLE in (lib.origin, origin_of(lib.ids)): # of a mixture only the ids tell which part this is
         out.insert(0, 'The training samples come from one laboratory (USDA KSSL) and nearly all from one country, '
                       'the United States.')
         out.append("The settings of the network's recipe and the design of the Gaussian process were found by exploring "

@@ -124,7 +124,7 @@ def explain_and_save(lib:SpectralLibrary, results:Results, # with the table of `
     scores = results.select().assign(split=f'{splitting.words}, test')
     for m in fitted.index:
         held = held_out_by_splits(lib, results, m, splitting.words)
-        calls.append((fit_and_save, lib, m, target, folder/m, held,
+        calls.append((fit_and_save, lib, m, target, folder/m.replace(':', '.'), held,   # no colon in names on Windows
                       scores[scores.model==m].to_dict('records')))
     seconds = [fit_seconds(m, len(lib)) for m in [*explained, *fitted.index]]
     long_first = np.argsort(seconds, kind='stable')[::-1]

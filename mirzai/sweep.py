@@ -11,7 +11,7 @@ from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from fastcore.basics import patch
 from joblib import Parallel, delayed, effective_n_jobs, parallel_config
-from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky import reusable_executor
 from joblib.externals.loky.backend import resource_tracker
 from joblib.parallel import get_active_backend
 from pathlib import Path
@@ -85,7 +85,14 @@ def _workers(lib, jobs): # where the library is to be had
     else:
         with _scratch() as tmp, parallel_config('loky', n_jobs=jobs, inner_max_num_threads=1):
             try: yield Shared(lib, tmp)
-            except BaseException: get_reusable_executor().shutdown(wait=False, kill_workers=True); raise
+            except BaseException:
+                _kill_workers()
+                raise
+
+def _kill_workers():
+    "End the processes, whatever they are at; joblib's own way to them would wait for all that was handed out"
+    pool = reusable_executor._executor
+    if pool: pool.shutdown(wait=False, kill_workers=True)
 
 # %% ../nbs/61_sweep.ipynb #d0be9aa0
 class Sweep:
@@ -132,6 +139,18 @@ def take_kept(self:Sweep):
             self.results[i] = None
             self.progress.skip(self.costs[i])
 
+# %% ../nbs/61_sweep.ipynb #2cee9c1f
+@contextmanager
+def _results(calls): # an iterator of (number, result), as they come
+    "What the calls return, until something stops the loop: then the workers are ended"
+    stream = iter(())
+    try:
+        with deaf_workers(): stream = Parallel(batch_size=1, return_as='generator_unordered')(calls)
+        yield stream
+    except BaseException as e:
+        if hasattr(stream, 'throw'): stream.throw(e)   # joblib ends its workers and raises it again
+        raise
+
 # %% ../nbs/61_sweep.ipynb #75d63efa
 # what joblib raises when a worker process is gone: loky, Dask
 DEATHS = {'TerminatedWorkerError', 'KilledWorker', 'FutureCancelledError', 'CancelledError'}
@@ -140,9 +159,8 @@ DEATHS = {'TerminatedWorkerError', 'KilledWorker', 'FutureCancelledError', 'Canc
 def one_round(self:Sweep, source, which)->list: # tasks that were under way when a worker died
     "Run tasks until none is free"
     try:
-        with deaf_workers():
-            stream = Parallel(batch_size=1, return_as='generator_unordered')(self.calls(source, which))
-        for i,r in stream: self.finished(i, r)
+        with _results(self.calls(source, which)) as results:
+            for i,r in results: self.finished(i, r)
     except Exception as e:
         if type(e).__name__ not in DEATHS: raise
         died,self.flying = sorted(self.flying),set()

@@ -68,7 +68,7 @@ def test_the_registry_and_the_contract_may_ask(project):
     assert project.found('models_asked')==[]
 
 @pytest.mark.parametrize('line', ['from mirzai.gpr import GPR', 'from .gpr import GPR', 'import mirzai.gpr', 'from mirzai import gpr', 'def f():\n    from mirzai.gpr import GPR\n    return GPR',
-                                  "def f(): return import_module('mirzai.gpr')", 'def f():\n    from mirzai.all import GPR\n    return GPR'])
+                                  "def f(): return import_module('mirzai.gpr')", "HOME = 'mirzai.gpr:GPR'", 'from mirzai.cli import main', 'def f():\n    from mirzai.all import GPR\n    return GPR'])
 def test_an_import_from_a_higher_number(project, line):
     project.write('04_metrics', export(line))
     found = project.found('order')
@@ -80,6 +80,14 @@ def test_the_command_imports_what_it_likes_and_nobody_the_command(project):
     assert project.found('order')==[]
     project.write('14_jobs', export('def g():\n    from mirzai.cli import f\n    return f'))
     assert len(project.found('order'))==1
+
+def test_a_text_that_says_where_a_name_has_moved_is_no_import(project):
+    project.write('04_metrics', export("__getattr__ = moved(__name__, {'GPR': 'mirzai.gpr:GPR'})"))
+    assert project.found('order')==[]
+
+def test_two_chapters_with_one_number(project):
+    project.write('06_plots', export('def f(): pass'))
+    assert sum('another chapter has this number' in l for l in project.found('chapters'))==2
 
 def test_a_name_in_two_modules(project):
     project.write('10_experiment', export('def evaluate(): pass'))

@@ -38,3 +38,29 @@ def test_what_a_run_compares(sample):
     short = SpectralLibrary(sample.spectra[:, 400:], sample.wavenumbers[400:], sample.properties)
     assert models.default_models(sample)==['plsr', 'gpr', 'gpr-transfer', 'cnn-transfer']
     assert models.default_models(short)==['plsr', 'gpr', 'cnn']
+
+def test_whether_a_model_needs_validation_hangs_on_the_model_not_on_its_name():
+    from pathlib import Path
+    from mirzai.datasets import read_library
+    from mirzai.experiment import evaluate
+    lib = read_library(Path(__file__).parent/'kept'/'0.11.0'/'library.csv')
+    own, alias = (evaluate(lib, m, range(2), jobs=1, quiet=True).scores.r2.tolist() for m in (['plsr-paper'], {'old': 'plsr-paper'}))
+    assert own==alias
+    with pytest.raises(MirzaiError, match='old chooses by validation samples, which folds do not have'):
+        evaluate(lib, {'old': 'plsr-paper'}, [0], folds=3, jobs=1, quiet=True)
+
+def test_an_ensemble_that_cannot_be_refitted_trains_none_of_its_members(sample):
+    from mirzai.ensemble import Ensemble
+    from mirzai.plsr import PLSR
+    from mirzai.regressor import SpectralRegressor
+    trained = []
+    class Once(PLSR):
+        def fit(self, *args, **kw):
+            trained.append(1)
+            return super().fit(*args, **kw)
+    class Never(Once): refit = SpectralRegressor.refit
+    lib = sample.select('kex')[:60]
+    both = Ensemble([Once(2), Never(2)]).fit(lib)
+    trained.clear()
+    assert both.refit(lib) is None and not trained
+    assert Ensemble([Once(2), Once(3)]).fit(lib).refit(lib).models_[1].n_components_==3

@@ -78,6 +78,25 @@ def test_control_c_ends_cleanly(table, tmp_path):
     time.sleep(1)
     assert not [q for q in Path('/proc').glob('[0-9]*/stat') if _group(q)==p.pid], 'a worker lives on'
 
+STOPPED = """
+import sys, time, pandas as pd
+from mirzai.loading import load_sample
+from mirzai.sweep import Sweep, sweep
+def work(lib, task):
+    time.sleep(.1)
+    return dict(t=pd.DataFrame([task]))
+for kind in (KeyboardInterrupt, OSError): # Ctrl-C, a full disk
+    def full(self, i, result): raise kind('while a result is kept')
+    Sweep.finished = full
+    try: sweep(load_sample()[:60], [dict(i=i) for i in range(40)], work, jobs=2, quiet=True)
+    except kind as e: print(kind.__name__, e)
+"""
+
+def test_what_goes_wrong_while_a_result_is_kept_stops_the_run():
+    "More is under way then, and is not waited for"
+    p = subprocess.run([sys.executable, '-c', STOPPED], capture_output=True, text=True, timeout=120)
+    assert p.stdout.splitlines()==[f'{kind} while a result is kept' for kind in ('KeyboardInterrupt', 'OSError')], p.stderr
+
 @posix
 def test_workers_leave_with_a_killed_parent(table, tmp_path):
     p = start(table, tmp_path/'store')

@@ -55,12 +55,19 @@ def chapters_told(root): # folder of the project
     "A module is written from one notebook, the sidebar names every notebook, and a lesson's imports stand apart"
     sidebar = (root/'nbs/sidebar.yml').read_text(encoding='utf-8')
     written = Counter(b.module for b in chapters(root) if b.module)
+    numbers = Counter(place(b, root) for b in chapters(root))
     for b in chapters(root):
+        if place(b, root) and numbers[place(b, root)]>1: yield f'{b.name}: another chapter has this number, too: give it one of its own'
         if written[b.module]>1: yield f'{b.name}: the module {b.module} is written from {written[b.module]} notebooks: keep one'
         name = b.path.relative_to(root/'nbs').as_posix()
         if f'- {name}' not in sidebar: yield f'{b.name}: not in nbs/sidebar.yml: add a line'
         for c in b.cells:
             if not c.exported and mixes(c.tree): yield f'{c.where}: an import among other lines, which the build of the site runs too: give it a cell of its own'
+
+def place(chapter, root): # folder of the project
+    "Folder and number of a chapter: `('.', '43')`; None where it has no number"
+    found = re.match(r'\d+[a-z]*(?=_)', chapter.path.name)
+    return found and (chapter.path.parent.relative_to(root).as_posix(), found[0])
 
 def mixes(tree): # of a cell, or None
     "Does a cell import, and do something else?"
@@ -113,15 +120,29 @@ def imported(cell): # an exported cell
             name = n.args[0].value if isinstance(n.args[0], ast.Constant) else ''
             if str(name).startswith('mirzai.'): yield name.removeprefix('mirzai.')
 
+MAY_NAME = {'models', 'parts'}                              # the registry, and the classes that saved models may hold
+NAMED = re.compile(r'mirzai\.([\w.]+):\w+')
+
+def named(cell): # an exported cell
+    "Modules that its texts name, to be imported later; not where names have moved to, nor who trains a model (the contract's `trained_by`)"
+    tree = cell.tree or ast.Module([], [])
+    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and last(n.func) in ('moved', '_moved')]
+    trainers = [n for n in ast.walk(tree) if isinstance(n, ast.Assign) and last(n.targets[0])=='trained_by']
+    gone = {id(n) for allowed in (*calls, *trainers) for n in ast.walk(allowed)}
+    for n in ast.walk(tree):
+        found = isinstance(n, ast.Constant) and id(n) not in gone and NAMED.fullmatch(str(n.value))
+        if found: yield found[1]
+
 def order(root): # folder of the project
-    "A chapter imports only from lower numbers, also inside functions; the command may import everything, nothing the command"
+    "A chapter imports only from lower numbers, also inside functions or by a text; the command may import everything, nothing the command"
     number = {b.module: i for i,b in enumerate(chapters(root)) if b.module}
-    number |= {'all': len(number)+1}
+    number |= {'cli': len(chapters(root)), 'all': len(chapters(root))}
     for b in chapters(root):
         if b.module in (None, 'cli'): continue
         for c in b.exported:
-            for m in sorted(set(imported(c))):
-                if number.get(m, -1)>=number[b.module] and m!=b.module:
+            asked = {*imported(c), *(() if b.module in MAY_NAME else named(c))}
+            for m in sorted(asked-{b.module}):
+                if number.get(m, -1)>=number[b.module]:
                     yield f'{b.module} imports {m}', f'{c.where}: imports {m}, which has a higher number: move what is needed to a lower chapter'
 
 # --- models are not asked what they are ----------------------------------------------------------------------------
