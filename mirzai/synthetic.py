@@ -15,7 +15,7 @@ from .core import moved
 from .grids import KSSL_GRID
 from .library import MirzaiError, SpectralLibrary, Progress
 from .measuring import as_measured, drawn
-from .mineralogy import (COMPONENTS, KNOTS, LAW, LAWS, SOLIDS, cec_law, composition_law, compositions,
+from .mineralogy import (COMPONENTS, KNOTS, LAW, LAWS, SOLIDS, cec_law, composition_law, compositions, # noqa: F401
                                kex_law, measured, order_names, pure_spectra, through_knots)
 from .origin import MADE_UP
 
