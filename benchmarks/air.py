@@ -8,7 +8,7 @@ import os, warnings
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 import numpy as np, torch
 from scipy.linalg import cho_factor, cho_solve
-from mirzai.backbone import FLAT, STAGES, WORLD_GRID, line_over, load_backbone
+from mirzai.backbone import FLAT_FEATURE, STAGES, WORLD_GRID, line_over, load_backbone
 from mirzai.experiment import kfold_splits
 from mirzai.gpr import air_gap, known_noise, rq, squared, tune
 from mirzai.loading import load_sample
@@ -16,7 +16,7 @@ from mirzai.metrics import r2
 
 def features(lib, way):
     backbone = load_backbone()
-    look = backbone.look(lib.wavenumbers)
+    look = backbone.input_layer(lib.wavenumbers)
     z,have = look.snv(torch.from_numpy(lib.spectra)[:, None]), look.have.clone()
     if way=='hole': have[..., air_gap(WORLD_GRID)[0]] = 0
     if way!='as measured': z = line_over(z, look.air)
@@ -29,7 +29,7 @@ def kernel(D, theta): return sum(rq(d, theta[3*i:3*i+3]) for i,d in enumerate(D)
 def predicted(V, t, train, test, theta):
     "Predictions of a fold, and the hyperparameters"
     middle,spread = [v[train].mean(0) for v in V], [v[train].std(0) for v in V]
-    spread = [np.where(s<FLAT, 1., s) for s in spread]
+    spread = [np.where(s<FLAT_FEATURE, 1., s) for s in spread]
     known,new = ([(v[rows]-m)/s for v,m,s in zip(V, middle, spread)] for rows in (train, test))
     mean,sd = t[train].mean(), t[train].std()
     own,y = known_noise(t[train], .04)/sd**2, (t[train]-mean)/sd

@@ -8,7 +8,9 @@ import os
 os.environ['OMP_NUM_THREADS'] = '1'
 import argparse, resource, time
 import numpy as np, pandas as pd
-from mirzai.synthetic import ALL_QUARTILES, KEX_QUARTILES, ORDERS, ceiling, composition_law, compositions, fit_knots, measured, synthetic_library, _between
+from mirzai.mineralogy import (ALL_QUARTILES, HALF_BATCH, KEX_QUARTILES, ORDERS, composition_law,
+                               compositions, fit_knots, measured, through_knots)
+from mirzai.synthetic import ceiling, synthetic_library
 
 def cost(n):
     start = time.perf_counter(); lib = synthetic_library(n, 0); took = time.perf_counter()-start
@@ -33,11 +35,11 @@ def knots(n=100_000):
     def soils(o):
         f,_,profile,_ = compositions(n, np.random.default_rng(7), o)
         return composition_law(f), profile
-    def kex(alone, profile, k): return measured(_between(alone, k), profile, np.random.default_rng(8))
+    def kex(alone, profile, k): return measured(through_knots(alone, k), profile, np.random.default_rng(8))
     rest = [kex(*soils(o), k) for o,k in out.items()]
     alone,profile = soils('undefined')
     at = np.percentile(alone, [25, 50, 75])
-    share = np.repeat([ORDERS[o][0]-15.5 for o in (*out, 'undefined')], n); share = share/share.sum()
+    share = np.repeat([ORDERS[o][0]-HALF_BATCH for o in (*out, 'undefined')], n); share = share/share.sum()
     rising = lambda x: np.cumsum([x[0], abs(x[1])+.03, abs(x[2])+.03])
     def off(x):
         y = np.concatenate([*rest, kex(alone, profile, (at, rising(x)))]); order = np.argsort(y)

@@ -99,7 +99,7 @@ def multitask(train, test, seed, r):
     p = train.properties
     T = np.c_[np.log10(p.kex), np.log10(p.cec), np.log10(p.oc.clip(.05)), p.clay]
     mu, sd = T.mean(0), T.std(0); t = torch.from_numpy((T-mu)/sd).float()
-    b = load_backbone(); look, X = b.look(train.wavenumbers), torch.from_numpy(train.spectra)[:, None]
+    b = load_backbone(); look, X = b.input_layer(train.wavenumbers), torch.from_numpy(train.spectra)[:, None]
     with seeded(seed):
         heads = [ridge_head(b.fine(r['dropout']), look(X), t[:, k].numpy())[-1] for k in range(4)]
         net = ridge_head(b.fine(r['dropout']), look(X), t[:, 0].numpy())
@@ -128,7 +128,7 @@ def unlabelled(train, seed, epochs=15):
     from mirzai.datablock import Augment
     from mirzai.learner import seeded
     from soilspecdl.dataloader import TensorSpectrum
-    b = copy.deepcopy(load_backbone()); look, X = b.look(train.wavenumbers), torch.from_numpy(train.spectra)[:, None]
+    b = copy.deepcopy(load_backbone()); look, X = b.input_layer(train.wavenumbers), torch.from_numpy(train.spectra)[:, None]
     with seeded(seed):
         last = torch.nn.Linear(1536, 81); aug = Augment(offset=.05, slope=.05, gain=.1, shift=2., noise=.004)
         with torch.no_grad(): clean = look(X)
@@ -149,7 +149,7 @@ def unlabelled(train, seed, epochs=15):
 def random_weights(seed):
     "The same stages with nothing learnt, statistics of the worlds"
     import torch
-    from mirzai.backbone import load_backbone, _prepared
+    from mirzai.backbone import load_backbone
     from mirzai.worlds import soils
     b = copy.deepcopy(load_backbone())
     with torch.random.fork_rng():
@@ -158,7 +158,7 @@ def random_weights(seed):
             if hasattr(l, 'reset_parameters'): l.reset_parameters()
     A, have, _ = soils(7)
     with torch.no_grad():
-        for z in _prepared(b.look(np.arange(600, 4001, 2.)), A, have).split(128): b.net.train()(z)
+        for z in b.input_layer(np.arange(600, 4001, 2.)).of_soils(A, have).split(128): b.net.train()(z)
     b.net.eval()
     return b
 
@@ -168,7 +168,7 @@ def process(train, test, seed, derivatives, stages, weights, target='kex'):
     from mirzai.backbone import load_backbone
     from mirzai.gpr import GPR, views
     b = load_backbone() if weights=='shipped' else random_weights(seed) if weights=='random' else unlabelled(train, seed) if weights=='unlabelled' else weights
-    look = b.look(train.wavenumbers)
+    look = b.input_layer(train.wavenumbers)
     def seen(X):
         with torch.no_grad(): z = look(torch.from_numpy(np.asarray(X, dtype=np.float32))[:, None]); out = [z.flatten(1)]+b.net.stages(z, (1, 2, 3, 4, 5))
         return [out[k].double().numpy() for k in stages]
@@ -181,7 +181,7 @@ def ridge(train, test, seed):
     import torch
     from sklearn.linear_model import RidgeCV
     from mirzai.backbone import load_backbone
-    b = load_backbone(); look, y = b.look(train.wavenumbers), np.log10(train.y())
+    b = load_backbone(); look, y = b.input_layer(train.wavenumbers), np.log10(train.y())
     with torch.no_grad(): A, B = ([v.double().numpy() for v in b.net.stages(look(torch.from_numpy(l.spectra)[:, None]), ALL)] for l in (train, test))
     B = np.hstack([(b-a.mean(0))/(a.std(0)+1e-6)/a.shape[1]**.5 for a,b in zip(A, B)]); A = np.hstack([(a-a.mean(0))/(a.std(0)+1e-6)/a.shape[1]**.5 for a in A])
     return RidgeCV(10**np.arange(-3, 2, .25)).fit(A, y).predict(B)
@@ -191,7 +191,7 @@ def evidence(train, test, seed, steps=30):
     import torch
     from mirzai.backbone import load_backbone
     from mirzai.gpr import apart, tune
-    b = copy.deepcopy(load_backbone()); look, y = b.look(train.wavenumbers), np.log10(train.y())
+    b = copy.deepcopy(load_backbone()); look, y = b.input_layer(train.wavenumbers), np.log10(train.y())
     m, sd = y.mean(), y.std(); t = torch.from_numpy((y-m)/sd); low = [look(torch.from_numpy(l.spectra)[:, None]) for l in (train, test)]
     features = lambda z: b.net.stages(z, (4, 5))
     with torch.no_grad(): V = features(low[0]); mean, spread = [v.mean(0) for v in V], [v.std(0).clamp_min(1e-6) for v in V]

@@ -21,12 +21,14 @@ from mirzai.instruments import MAX_BYTES, MAX_ENTRIES
 from mirzai.folders import *
 from mirzai.spectra_files import *
 from mirzai.measuring import *
+from mirzai.mineralogy import *
 from mirzai.synthetic import *
 from mirzai.transforms import *
 from mirzai.regressor import *
 from mirzai.metrics import *
 from mirzai.parts import *
 from mirzai.splits import *
+from mirzai.marks import as_plain, code_fingerprint, imports_of, library_fingerprint, reached_by, replaced_methods
 from mirzai.plsr import *
 from mirzai.kernels import *
 from mirzai.gpr import *

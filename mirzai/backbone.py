@@ -8,7 +8,7 @@ __all__ = ['LAST', 'STAGES', 'FLAT_FEATURE', 'FEW', 'PENALTIES', 'Backbone', 'lo
 
 # %% ../nbs/53_backbone.ipynb #bb000004
 import json, numpy as np, torch
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from torch import nn
@@ -16,11 +16,11 @@ from fastcore.basics import patch
 from safetensors.torch import load_file
 from scipy.linalg import cho_factor, cho_solve
 from sklearn.linear_model import RidgeCV
-from .core import moved
+from .core import moved, renamed
 from .library import MirzaiError
 from .worlds import ASKED, WORLD_GRID
 from .kernels import alike, kernel_weights, rq, squared_tensors, tune
-from .pretraining import Look, file_hash
+from .pretraining import BackboneInput, file_hash
 from .network import KexCNN, NetRegressor, Preprocess, SpectralNet, Stages, channelwise, fold, n_after
 from .regressor import Refits
 
@@ -29,28 +29,42 @@ from .regressor import Refits
 from .grids import neighbours_of # noqa: F401
 from .kernels import line_over # noqa: F401
 from .pretraining import check_range, in_range # noqa: F401
-from .pretraining import COARSEST, DECAY, NEAR_EDGE, NOT_SEEN, RATE, SAW, SEEN # noqa: F401
+from .pretraining import COARSEST, DECAY, NEAR_EDGE, RATE, SOILS_SHOWN # noqa: F401
 from .pretraining import pretrain, pretrain_scores, save_backbone # noqa: F401
+
+# %% ../nbs/53_backbone.ipynb #ab2340e4
+__getattr__ = moved(__name__, dict(
+    KernelCNN='mirzai.backbone:KernelNet', FLAT='mirzai.backbone:FLAT_FEATURE',
+    BATCH='mirzai.pretraining:SOILS_A_BATCH',
+    Look='mirzai.pretraining:BackboneInput', SEEN='mirzai.pretraining:SOILS_SHOWN',
+    SAW='mirzai.pretraining:TRAINED_ON', NOT_SEEN='mirzai.pretraining:NOT_TRAINED_ON'))
 
 # %% ../nbs/53_backbone.ipynb #bb000028
 class Backbone:
-    "The shipped weights: `net` (fourteen answers), `mean` and `sd` of what it looks at, `card`"
+    "The shipped weights: `net` (fourteen answers), `mean` and `sd` of what it takes, `card`"
     def __init__(self,
         arrays:dict, # tensors of `backbone.safetensors`
         card:dict # what `backbone.json` says
     ):
-        self.card,self.mean,self.sd = card,arrays['mean'],arrays['sd']
+        self.card = card
+        self.mean = arrays['mean']
+        self.sd = arrays['sd']
         self.net = KexCNN(len(WORLD_GRID), 0., len(ASKED)).eval()
         self.net.load_state_dict({k[4:]: v for k,v in arrays.items() if k.startswith('net.')})
         self.net.requires_grad_(False)
 
-    def look(self,
-             wavenumbers # (p,) cm⁻¹, rising
-            )->Look:
-        "What turns spectra on this grid into what the network sees"
-        l = Look(wavenumbers)
-        l.mean.copy_(self.mean); l.sd.copy_(self.sd)
-        return l
+    def input_layer(self,
+                    wavenumbers # (p,) cm⁻¹, rising
+                   )->BackboneInput:
+        "What turns spectra on this grid into what the network takes"
+        layer = BackboneInput(wavenumbers)
+        layer.mean.copy_(self.mean)
+        layer.sd.copy_(self.sd)
+        return layer
+
+    @cached_property
+    def folded(self): return fold(self.net)
+    look = renamed('input_layer')
 
 # %% ../nbs/53_backbone.ipynb #bb000029
 @lru_cache
@@ -65,18 +79,28 @@ def load_backbone(folder=None # where `save_backbone` wrote; default: the one th
         raise MirzaiError(f'{path}: not the file that its card describes: install mirzai again')
     return Backbone(load_file(path), card)
 
-# %% ../nbs/53_backbone.ipynb #bb000035
-LAST = (4, 5)   # stages that a Gaussian process on derivatives sees beside them
-
 # %% ../nbs/53_backbone.ipynb #bb000036
+LAST = (4, 5)   # stages that a Gaussian process on derivatives uses beside them
+
 @patch
 def stages(self:Stages,
-           z, # (n, 1, p) what the network sees
+           z, # (n, 1, p) what the network takes
            which=LAST # stages, 1 to 5
           )->list: # (n, channels x points) tensors
     "What some stages compute; can be differentiated"
     ends = [4*k-1 for k in which]
-    return [x.flatten(1) for i,x in enumerate(self.layers(z, 4*max(which))) if i in ends]
+    layers = enumerate(self.layers(z, 4*max(which)))
+    return [x.flatten(1) for i,x in layers if i in ends]
+
+# %% ../nbs/53_backbone.ipynb #05cbb37e
+@patch
+def give_stages(self:Backbone,
+                net:Stages, # changed
+                n:int # stages
+               )->Stages: # the same network
+    "The first stages' weights from the backbone"
+    for own,layer in zip(list(net)[:4*n], self.net): own.load_state_dict(layer.state_dict())
+    return net
 
 # %% ../nbs/53_backbone.ipynb #bb000050
 @patch
@@ -86,19 +110,24 @@ def read(self:Backbone,
          singly:bool=False # one spectrum at a time: the last digits do not depend on its neighbours
         )->list: # (n, 2560) and (n, 1536) float64
     "Features of spectra on any grid"
-    look,X = self.look(wavenumbers), torch.from_numpy(np.asarray(X, dtype=np.float32))[:, None]
-    with torch.no_grad(): out = self._one_by_one(look, X) if singly else [self.net.stages(look(x)) for x in X.split(256)]
-    return [torch.cat(k).double().numpy() for k in zip(*out)]
+    layer = self.input_layer(wavenumbers)
+    spectra = torch.from_numpy(np.asarray(X, dtype=np.float32))[:, None]
+    with torch.no_grad():
+        if singly: parts = [self.features_alone(layer(x)) for x in spectra.split(1)]
+        else: parts = [self.net.stages(layer(x)) for x in spectra.split(256)]
+    return [torch.cat(stage).double().numpy() for stage in zip(*parts)]
 
 @patch
-def _one_by_one(self:Backbone, look, X)->list: # of the stages in `LAST`, for each spectrum
-    if not hasattr(self, 'folded'): self.folded = fold(self.net)
-    stages = [self.folded.stages_alone(look(x)[0, 0].contiguous()) for x in X.split(1)]
-    return [[channelwise(s[k-1]) for k in LAST] for s in stages]
+def features_alone(self:Backbone,
+                   z # (1, 1, 1701) what the network takes of one spectrum
+                  )->list: # (1, 2560) and (1, 1536)
+    "Features of one spectrum, by few calls"
+    stages = self.folded.stages_alone(z[0, 0].contiguous())
+    return [channelwise(stages[k-1]) for k in LAST]
 
 # %% ../nbs/53_backbone.ipynb #bb000053
 STAGES = (2, 3, 4, 5)   # what the kernels compare
-FLAT_FEATURE = 1e-5             # spread below which a feature is the same for all: where nothing was measured
+FLAT_FEATURE = 1e-5     # spread below which a feature is the same for all: where nothing was measured
 
 def standardised_features(V # (n, d) tensors, one a stage
                          )->list: # of each stage: standardised, mean, spread
@@ -106,7 +135,7 @@ def standardised_features(V # (n, d) tensors, one a stage
     spreads = [v.std(0, correction=0) for v in V]
     spreads = [torch.where(s<FLAT_FEATURE, 1., s) for s in spreads]
     means = [v.mean(0) for v in V]
-    return [((v-m)/s, m, s) for v,m,s in zip(V, means, spreads)]
+    return [((v-mean)/spread, mean, spread) for v,mean,spread in zip(V, means, spreads)]
 
 # %% ../nbs/53_backbone.ipynb #f7430bfd
 class KernelHead(nn.Module):
@@ -114,16 +143,19 @@ class KernelHead(nn.Module):
     def __init__(self, n:int): # soils of the training set
         super().__init__()
         self.register_buffer('soils', torch.zeros(n, 1, len(WORLD_GRID)))
-        for name,m in dict(theta=3*len(STAGES)+1, alpha=n).items():
-            self.register_buffer(name, torch.zeros(m, dtype=torch.float64))
+        self.register_buffer('theta', torch.zeros(3*len(STAGES)+1, dtype=torch.float64))
+        self.register_buffer('alpha', torch.zeros(n, dtype=torch.float64))
         for name in self._names(): self.register_buffer(name, None, persistent=False)
 
-    def _names(self): return [f'{part}{k}' for k in STAGES for part in ('known', 'mean', 'spread')]
-    def compared(self): # of each stage: known soils' features, mean, spread
+    def _names(self): return [f'{part}{k}' for k in STAGES for part in ('features', 'mean', 'spread')]
+
+    def compared(self): # of each stage: the training set's features, mean, spread
         tensors = [getattr(self, name) for name in self._names()]
         return [tuple(tensors[i:i+3]) for i in range(0, len(tensors), 3)]
+
     def kernel(self, V): # (m, n): how alike soils, given as features of each stage, and the training set are
         return alike(V, self.compared(), self.theta[:-1])
+
     def forward(self, V): return (self.kernel(V)@self.alpha[:, None]).float()
 
 # %% ../nbs/53_backbone.ipynb #fe79b81f
@@ -133,6 +165,7 @@ def take(self:KernelHead, V): # features of the training set, an (n, d) tensor a
     parts = [p.to(self.theta.dtype) for stage in standardised_features(V) for p in stage]
     for name,p in zip(self._names(), parts): setattr(self, name, p)
 
+# %% ../nbs/53_backbone.ipynb #555fd415
 @patch
 def shared(self:KernelHead)->KernelHead:
     "The same tensors in a layer of its own"
@@ -141,6 +174,13 @@ def shared(self:KernelHead)->KernelHead:
     return new
 
 # %% ../nbs/53_backbone.ipynb #8dc2df19
+@patch
+def channel_means(self:Stages,
+                  x # (n, 1, 1701) what the network takes
+                 ): # (n, 128)
+    "The fourth stage's channels, averaged over the spectrum"
+    return Stages.forward(self, x, 4*LAST[0]).mean((2, 3))
+
 class KernelNet(nn.Module):
     "Five stages of the backbone and a Gaussian process's mean: (m, 1, 1701) to (m, 1)"
     has_kernel = True
@@ -153,19 +193,19 @@ class KernelNet(nn.Module):
         self.convolutions = convolutions or Stages()
         self.register_load_state_dict_post_hook(_from_state)
 
-    def forward(self, x, upto=None): # upto=-1: the fourth stage's channels, averaged, (m, 128)
-        return _averaged(self.convolutions, x) if upto==-1 else self.head(self.stages(x, STAGES))
+    def forward(self, x, upto=None): # upto=-1: `channel_means`
+        if upto==-1: return self.convolutions.channel_means(x)
+        return self.head(self.stages(x, STAGES))
+
     def stages(self, z, which=LAST): return self.convolutions.stages(z, which)
+
     def alone(self, z): # one spectrum: what `forward` gives for it
         stages = self.convolutions.stages_alone(z)
         return self.head([channelwise(stages[k-1]) for k in STAGES])
+
     def folded(self): return KernelNet(self.head.shared(), self.convolutions.folded()).eval()
 
-def _from_state(net, keys): net.remember()   # the soils are others now
-def _averaged(net, x): return Stages.forward(net, x, 4*LAST[0]).mean((2, 3))
-
-__getattr__ = moved(__name__, dict(KernelCNN='mirzai.backbone:KernelNet', BATCH='mirzai.pretraining:SOILS_A_BATCH',
-                                         FLAT='mirzai.backbone:FLAT_FEATURE'))
+def _from_state(net, keys): net.remember()   # the soils are others then
 
 # %% ../nbs/53_backbone.ipynb #bb000054
 @patch
@@ -179,116 +219,123 @@ def remember(self:KernelNet,
     parts = zip(*(by.stages(z, STAGES) for z in self.head.soils.split(256)))
     self.head.take([torch.cat(v).double() for v in parts])
 
-@patch
-@torch.no_grad()
-def forget(self:KernelNet):
-    "Weights of the soils shuffled, those of the stages random"
-    self.head.alpha.copy_(self.head.alpha[torch.randperm(len(self.head.alpha))])
-    self.convolutions.forget()
-    self.remember(self.convolutions.folded())
-
 # %% ../nbs/53_backbone.ipynb #bb000055
 FEW = 1000   # soils, most, by which the kernels are tuned
 
 @patch
 @torch.no_grad()
 def learn(self:KernelNet,
-          z, # (n, 1, 1701) what it sees of the training set
+          z, # (n, 1, 1701) what it takes of the training set
           t, # (n,) standardised target
-          known=0. # (n,) noise variance known beforehand, as in `nll`
+          noise=0. # (n,) variance known beforehand, as in `nll`
          )->KernelNet: # itself
     "Tune the kernels and solve for the weights"
     head = self.eval().head
     head.soils.copy_(z)
     self.remember()
-    D = [squared_tensors(v, v).numpy() for v,_,_ in head.compared()]
-    few = np.random.default_rng(0).permutation(len(t))[:FEW]
-    known = np.broadcast_to(known, len(t))
-    theta,_ = tune([d[np.ix_(few, few)] for d in D], t[few], known[few])
-    K = sum(rq(d, theta[3*i:3*i+3]) for i,d in enumerate(D))
-    K.flat[::len(t)+1] += np.exp(theta[-1])+known+1e-8
+    n = len(t)
+    distances = [squared_tensors(v, v).numpy() for v,_,_ in head.compared()]
+    noise = np.broadcast_to(noise, n)
+    few = np.random.default_rng(0).permutation(n)[:FEW]
+    theta,_ = tune([d[np.ix_(few, few)] for d in distances], t[few], noise[few])
+    K = sum(rq(d, theta[3*i:3*i+3]) for i,d in enumerate(distances))
+    K.flat[::n+1] += np.exp(theta[-1])+noise+1e-8
     head.theta.copy_(torch.from_numpy(theta))
     head.alpha.copy_(torch.from_numpy(cho_solve(cho_factor(K, lower=True), t)))
     return self
 
-# %% ../nbs/53_backbone.ipynb #bb000056
-def _taken(net, backbone, stages:int): # the first stages' weights from the backbone
-    for a,b in zip(list(net)[:4*stages], backbone.net): a.load_state_dict(b.state_dict())
-    return net
+# %% ../nbs/53_backbone.ipynb #52f11737
+@patch
+@torch.no_grad()
+def forget(self:KernelNet):
+    "Weights of the soils shuffled, those of the stages random"
+    order = torch.randperm(len(self.head.alpha))
+    self.head.alpha.copy_(self.head.alpha[order])
+    self.convolutions.forget()
+    self.remember(self.convolutions.folded())
 
+# %% ../nbs/53_backbone.ipynb #bb000056
 @patch
 def with_kernel(self:Backbone,
-                z, # (n, 1, 1701) from `look`
+                z, # (n, 1, 1701) from `input_layer`
                 t, # (n,) standardised target
-                known=0. # (n,) noise variance known beforehand, as in `nll`
+                noise=0. # (n,) variance known beforehand, as in `nll`
                )->KernelNet:
     "This backbone's stages, and a last layer that has learnt"
-    net = KernelNet(len(t), _taken(Stages(), self, STAGES[-1]))
-    return net.requires_grad_(False).learn(z, t, known)
+    net = KernelNet(len(t), self.give_stages(Stages(), STAGES[-1]))
+    return net.requires_grad_(False).learn(z, t, noise)
 
 # %% ../nbs/53_backbone.ipynb #e3076bb2
 @patch
 @torch.no_grad()
 def refits(self:KernelNet,
-           look:Preprocess, # what it looks through
+           pre:Preprocess, # what it takes of spectra
            X, # (n, p) absorbance of other soils
            T, # (n, k) targets
            noise # function of a target that gives its known variance, (n,)
           )->Refits: # of SNV spectra
     "The last layer, solved for other soils and several targets"
-    def see(z): return [v.double() for v in self.stages(z, STAGES)]
-    parts = zip(*(see(look(x)) for x in torch.from_numpy(X)[:, None].split(256)))
-    V,theta = [torch.cat(v) for v in parts], self.head.theta.double()
-    known = standardised_features(V)
-    K = alike(V, known, theta[:-1]).numpy()
+    def features(z): return [v.double() for v in self.stages(z, STAGES)]
+    spectra = torch.from_numpy(X)[:, None].split(256)
+    parts = zip(*(features(pre(x)) for x in spectra))
+    V = [torch.cat(v) for v in parts]
+    theta = self.head.theta.double()
+    compared = standardised_features(V)
+    K = alike(V, compared, theta[:-1]).numpy()
     weights = torch.from_numpy(kernel_weights(K, T, theta.numpy(), noise))
-    return Refits(lambda z: see(look.after_snv(z.float())), lambda V: alike(V, known, theta[:-1])@weights)
-
-# %% ../nbs/53_backbone.ipynb #bb000043
-class Scale(nn.Module):
-    "Features standardised by what the training set showed"
-    def __init__(self, n:int): # features
-        super().__init__()
-        for k,v in dict(mean=torch.zeros(n), sd=torch.ones(n)).items(): self.register_buffer(k, v)
-    def forward(self, x): return (x-self.mean)/self.sd
+    return Refits(lambda z: features(pre.after_snv(z.float())),
+                  lambda V: alike(V, compared, theta[:-1])@weights)
 
 # %% ../nbs/53_backbone.ipynb #bb000044
+class Scale(nn.Module):
+    "Features less their mean, over their spread"
+    def __init__(self, n:int): # features
+        super().__init__()
+        self.register_buffer('mean', torch.zeros(n))
+        self.register_buffer('sd', torch.ones(n))
+
+    def forward(self, x): return (x-self.mean)/self.sd
+
 class FineCNN(KexCNN):
     "Four stages of the backbone and a linear layer: (n, 1, 1701) to (n, 1)"
     def __init__(self, dropout:float=.2): # share of the features dropped in training
         super().__init__(len(WORLD_GRID))
         del self[4*LAST[0]:]
         n = 128*n_after(len(WORLD_GRID), LAST[0])
-        for l in (nn.Flatten(), Scale(n), nn.Dropout(dropout), nn.Linear(n, 1)): self.append(l)
+        self.extend([nn.Flatten(), Scale(n), nn.Dropout(dropout), nn.Linear(n, 1)])
 
-    def forward(self, x, upto=None): # upto=-1: the fourth stage's channels, averaged, (n, 128)
-        return _averaged(self, x) if upto==-1 else super().forward(x, upto)
+    def forward(self, x, upto=None): # upto=-1: `channel_means`
+        return self.channel_means(x) if upto==-1 else super().forward(x, upto)
 
 # %% ../nbs/53_backbone.ipynb #bb000045
 @patch
 def fine(self:Backbone, dropout:float=.2)->FineCNN:
     "A network with this backbone's stages, to be taught"
-    return _taken(FineCNN(dropout), self, LAST[0])
+    return self.give_stages(FineCNN(dropout), LAST[0])
 
 # %% ../nbs/53_backbone.ipynb #bb000046
 PENALTIES = 10**np.arange(1, 6, .5)
 
 @torch.no_grad()
 def ridge_head(net:FineCNN,
-               z, # (n, 1, 1701) what it sees of the training set
+               z, # (n, 1, 1701) what it takes of the training set
                t # (n,) standardised target
               )->FineCNN: # the same network
     "Start the last layer from ridge regression on the features"
-    f = torch.cat([net.eval()(x, 4*LAST[0]+1) for x in z.split(256)])
-    scale,last = net[-3],net[-1]
-    scale.mean.copy_(f.mean(0)); scale.sd.copy_(f.std(0, correction=0).clamp_min(1e-6))
-    r = RidgeCV(PENALTIES).fit(scale(f).double().numpy(), np.asarray(t, dtype=np.float64))
-    last.weight.copy_(torch.from_numpy(r.coef_)[None]); last.bias.fill_(float(r.intercept_))
+    net.eval()
+    features = torch.cat([net(x, 4*LAST[0]+1) for x in z.split(256)])
+    scale = net[-3]
+    scale.mean.copy_(features.mean(0))
+    scale.sd.copy_(features.std(0, correction=0).clamp_min(1e-6))
+    ridge = RidgeCV(PENALTIES).fit(scale(features).double().numpy(), np.asarray(t, dtype=np.float64))
+    last = net[-1]
+    last.weight.copy_(torch.from_numpy(ridge.coef_)[None])
+    last.bias.fill_(float(ridge.intercept_))
     return net
 
 # %% ../nbs/53_backbone.ipynb #dbc2a6cd
 @patch
-def words(self:Look)->dict: # plain values
+def words(self:BackboneInput)->dict: # plain values
     "What it is made again from, and whose weights follow"
     return Preprocess.words(self)|dict(backbone=load_backbone().card['sha256'])
 
@@ -307,7 +354,8 @@ class BackboneRegressor(NetRegressor):
 def layout(cls:BackboneRegressor, words:dict, arrays:dict)->SpectralNet:
     "The network that words describe, its weights still unset"
     def one(): return KernelNet(len(arrays['net/nets.0.alpha'])) if 'kernel' in words else FineCNN()
-    return SpectralNet(Look(np.array(words['wavenumbers'])), [one() for _ in range(words['nets'])])
+    pre = BackboneInput(np.array(words['wavenumbers']))
+    return SpectralNet(pre, [one() for _ in range(words['nets'])])
 
 # %% ../nbs/53_backbone.ipynb #5e720b3d
 @patch(cls_method=True)

@@ -254,12 +254,12 @@ def explain_command(a):
 # %% ../nbs/96_cli.ipynb #15c0aa02
 def pretrain_command(a):
     "make the backbone again, on made-up spectra: minutes on one core"
-    from mirzai.backbone import SEEN, load_backbone, pretrain, save_backbone
+    from mirzai.backbone import SOILS_SHOWN, load_backbone, pretrain, save_backbone
     from mirzai.loading import output_folder
     from time import perf_counter
-    with output_folder(a.out, 'backbone', dict(seed=a.seed, soils=a.soils or SEEN), a.force) as tmp:
+    with output_folder(a.out, 'backbone', dict(seed=a.seed, soils=a.soils or SOILS_SHOWN), a.force) as tmp:
         start = perf_counter()
-        made = pretrain(a.soils or SEEN, a.seed, quiet=False)
+        made = pretrain(a.soils or SOILS_SHOWN, a.seed, quiet=False)
         card = save_backbone(tmp, made, a.seed, perf_counter()-start)
     old = load_backbone().card
     apart = max(abs(card['r2'][k]-v) for k,v in old['r2'].items())

@@ -73,7 +73,7 @@ class Standardise(Transform):
 def displaced_batch(x, # (n, 1, p) tensor
                     by # (n, 1, 1) points to the left, fractions allowed
                    ): # (n, 1, p)
-    "`displaced` of [Measuring](30_measuring.ipynb) for a batch on any device"
+    "`displaced` of [Measuring](28_measuring.ipynb) for a batch on any device"
     lo = torch.floor(by)
     at = torch.arange(x.shape[-1], device=x.device)+lo.long()
     a,b = (x.gather(-1, i.clamp(0, x.shape[-1]-1)) for i in (at, at+1))

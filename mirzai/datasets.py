@@ -19,6 +19,7 @@ from .library import SpectralLibrary
 from .loading import open_table
 from .origin import Origin, SAMPLE
 from .tables import wavenumber_of
+from .units import as_stated
 
 # %% ../nbs/15_datasets.ipynb #25d2eef0
 def load_sample()->SpectralLibrary: # 600 to 4000 cm⁻¹ by 2; `kex`, `cec` (cmol(+)/kg), `oc`, `clay` (%)
@@ -118,8 +119,7 @@ def read_library(path, # a text table of any kind, Parquet or Excel; or a folder
     "Read a table of spectra; column style, separator and decimal mark are found by looking"
     file = open_library(path)
     if values is not None: file = file.with_values(values)
-    file = file.stated('kex', unit=kex_unit, method=kex_method, limit=kex_limit)
-    return file.read(unit, each)
+    return as_stated(file, dict(kex=kex_unit), kex_method, kex_limit).read(unit, each)
 
 # %% ../nbs/15_datasets.ipynb #8434ba5a
 def load_kssl(folder, # holds the `.npy` files

@@ -150,10 +150,13 @@ def made_by(extras=() # functions or objects whose code also made the results
 # %% ../nbs/63_experiment.ipynb #b47b63c5
 def origins(known:dict, # from `named_models`
             target:str # property predicted
-           )->dict: # name: plain values; empty where all models are ours
-    "What makes each estimator that is somebody else's, and a number for its settings"
-    theirs = [k for k,m in known.items() if not all(e.ours for e in entries_of(m))]
-    return {k: make_model(known[k], target).origin() for k in theirs}
+           )->dict: # name: plain values, none where the name says it all
+    "What makes each model: of one that results call otherwise its name, of somebody else's a mark"
+    said = {}
+    for name,model in known.items():
+        said[name] = dict(model=model) if isinstance(model, str) and model!=name else {}
+        for entry in entries_of(model): said[name] |= entry.origin(target)
+    return said
 
 # %% ../nbs/63_experiment.ipynb #ccd72f4b
 def _opened(store, lib, target, settings, keep, extras)->Store|None: # None: nothing is kept
@@ -197,7 +200,7 @@ def evaluate(lib:SpectralLibrary, # the selected library
     lib.check_training(target)
     settings,keep,known = settings or {}, [*keep, *['test']*bool(folds)], named_models(models)
     ready = with_splits(lib, tasks_of(known, seeds, sizes, scopes, folds, target, settings), known)
-    settings = settings|origins(known, target)
+    settings = {name: made|settings.get(name, {}) for name,made in origins(known, target).items()}
     store = _opened(store, lib, target, settings, keep, extras)
     work = partial(run_task, keep=keep, extras=extras, known=known)
     tasks,given = [t for t,_ in ready], [dict(split=s) for _,s in ready]

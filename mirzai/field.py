@@ -210,7 +210,7 @@ def field_row(name:str, # of the field
              )->dict: # field, area_ha, n, flagged, median, mean, decision, reason
     "One field: the median and mean of what is not flagged, and the decision all its samples share"
     good = group.flag==''
-    row = dict(field=name)
+    row:dict = dict(field=name)
     if 'area_ha' in group: row['area_ha'] = group.area_ha.iloc[0]
     row['n'] = len(group)
     row['flagged'] = int((~good).sum())

@@ -7,11 +7,55 @@ __all__ = []
 
 # %% ../nbs/16_frames.ipynb #96aa0aef
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 from fastcore.basics import patch
+from .columns import id_column, is_id_name
 from .core import MirzaiError
 from .library import SpectralLibrary
 from .loading import library_from_table
 from .origin import Origin
+from .tables import Axis
+from .units import as_stated
+
+# %% ../nbs/16_frames.ipynb #d6435618
+def _index_is_ids(index)->bool:
+    "Does an index name the samples? Numbers without a name may only count them"
+    if is_id_name(str(index.name or '')): return True
+    if isinstance(index, pd.RangeIndex): return False
+    return index.name is not None or not is_numeric_dtype(index)
+
+def _without_rival(table, name)->pd.DataFrame:
+    "A table whose index names the samples, without a column that says the same; refused if it says something else"
+    rival = [c for c in table if str(c)=='id' or table.index.name!='id' and str(c).strip().lower()=='id']
+    for c in rival:
+        if list(table[c].astype(str))!=list(table.index.astype(str)):
+            index = f'the index {table.index.name}' if table.index.name else 'the index'
+            raise MirzaiError(f'{name}: {index} and the column {c} may both name the samples: keep one of them')
+    return table.drop(columns=rival)
+
+def _column_of_ids(table)->pd.Index|None: # None: no column names the samples
+    header = list(map(str, table))
+    plain = table.set_axis(range(len(header)), axis=1)[Axis(header).rest]
+    at = id_column(header, plain)
+    return None if at is None else pd.Index(plain[at])
+
+# %% ../nbs/16_frames.ipynb #59785b5b
+def _all_named(ids, name):
+    none = int((ids.isna()|(ids.astype(str).str.strip()=='')).sum())
+    if none: raise MirzaiError(f'{name}: {none} row(s) without an id: fill in or delete them')
+
+def _sample_ids(table, name)->tuple: # the table, with a column `id` where its index names the samples; that index, or None
+    "Ids from the index, else from a column, else from the labels that are left of a longer table"
+    index = table.index
+    if index.nlevels>1: raise MirzaiError(f'{name}: the index has {index.nlevels} levels: make one id of them')
+    if _index_is_ids(index): table = _without_rival(table, name)
+    elif (column := _column_of_ids(table)) is not None:
+        _all_named(column, name)
+        return table, None
+    elif isinstance(index, pd.RangeIndex) and index.equals(pd.RangeIndex(len(table))): return table, None
+    _all_named(index, name)
+    ids = index if is_id_name(str(index.name or '')) else index.astype(str)
+    return table.rename_axis('id').reset_index(), ids.rename('id')
 
 # %% ../nbs/16_frames.ipynb #cb330b25
 @patch(cls_method=True)
@@ -20,13 +64,14 @@ def from_frame(cls:SpectralLibrary,
                name:str='table', # what to call the library
                unit:str='absorbance', # what the spectral values are: one of `UNITS`
                origin:Origin=None # where the soils come from; default: what their ids tell
-              )->SpectralLibrary: # ids as text; the other columns are its properties
+              )->SpectralLibrary: # ids as the index has them, or as text; the other columns are its properties, in our units
     "A library of a table in memory"
     if not isinstance(table, pd.DataFrame):
         given = type(table).__name__
         raise MirzaiError(f'{name}: is a {given}, not a table: give a DataFrame, a row a sample')
     if not len(table): raise MirzaiError(f'{name}: the table is empty: at least one row is needed')
-    if not isinstance(table.index, pd.RangeIndex): table = table.rename_axis('id').reset_index()
+    table,ids = _sample_ids(table, name)
     lib = library_from_table(list(map(str, table)), table, name, unit)
+    if ids is not None: lib.properties = lib.properties.set_axis(ids)
     lib.origin = origin
-    return lib
+    return as_stated(lib)

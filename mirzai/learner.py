@@ -55,7 +55,7 @@ def by_depth(net)->list: # parameters: stages one and two, three, four, the last
 def _fine_learner(dls, p, dropout, wd, cbs):
     if p!=len(WORLD_GRID):
         raise MirzaiError(f'cnn_learner: batches of {p} points, but the backbone sees {len(WORLD_GRID)}: '
-                          f'prepare them with load_backbone().look(wavenumbers)')
+                          f'prepare them with load_backbone().input_layer(wavenumbers)')
     learn = Learner(dls, load_backbone().fine(dropout), loss_func=MSELossFlat(), wd=wd, splitter=by_depth,
                     cbs=[KeepStats(), *(cbs if isinstance(cbs, (list, tuple)) else [cbs] if cbs else [])])
     learn.freeze()
@@ -231,7 +231,7 @@ def _fit(self:CNNRegressor, X, t, valid):
         raise MirzaiError('CNNRegressor: the paper recipe stops on validation data: give valid=...')
     self.mean_,self.sd_ = t.mean(), t.std() or 1.
     if X.shape[1]//r['pool']<MIN_POINTS: r['pool'] = 1   # too few points to spare any
-    self.pre_ = self._look(X, r)
+    self.pre_ = self._preprocessing(X, r)
     self.learners_ = [self._train(X, t, valid, 1000*self.seed+i) for i in range(r['nets'])]
     self.net_ = SpectralNet(self.pre_, [l.model for l in self.learners_], self.mean_, self.sd_).eval().cpu()
     self.learn_latent(X)
@@ -257,7 +257,7 @@ def _fit_kernel(self:CNNRegressor, X, t):
         keep = np.random.default_rng(self.seed).permutation(len(X))[:AT_MOST]
         X,t = X[keep], t[keep]
     self.mean_,self.sd_,self.recipe_ = t.mean(), t.std() or 1., dict(init='backbone')
-    self.pre_ = self._look(X, self.recipe_)
+    self.pre_ = self._preprocessing(X, self.recipe_)
     known = known_noise(t, LAB_ERROR.get(self.target, 0.))/self.sd_**2 if self.scale_ else 0.
     net = load_backbone().with_kernel(self._seen(X), (t-self.mean_)/self.sd_, known)
     self.net_ = SpectralNet(self.pre_, [net], self.mean_, self.sd_).eval()
@@ -266,7 +266,7 @@ def _fit_kernel(self:CNNRegressor, X, t):
 
 # %% ../nbs/55_learner.ipynb #3a0c1e04
 @patch
-def _look(self:CNNRegressor, X, r)->Preprocess:
+def _preprocessing(self:CNNRegressor, X, r)->Preprocess:
     "What the network sees of spectra"
     if r['init']!='backbone':
         pre = Preprocess(X.shape[1], r['deriv'], r['window'], r['pool'])
@@ -274,7 +274,7 @@ def _look(self:CNNRegressor, X, r)->Preprocess:
     if self.wavenumbers_ is None:
         raise MirzaiError('CNNRegressor: pretrained needs to know the wavenumbers: give a library, or '
                           'wavenumbers=')
-    return load_backbone().look(self.wavenumbers_)
+    return load_backbone().input_layer(self.wavenumbers_)
 
 # %% ../nbs/55_learner.ipynb #55464a23
 @patch

@@ -12,6 +12,7 @@ from importlib import import_module
 from fastcore.basics import patch, store_attr
 from .core import MirzaiError
 from .library import SpectralLibrary
+from .marks import mark_of
 from .parts import is_factory_name
 
 # %% ../nbs/57_models.ipynb #fdffdf71
@@ -83,15 +84,22 @@ def foreign_entry(name:str, # what results call it
                   make # an estimator, a function that gives one, or its name, package.module:function
                  )->ModelEntry:
     "What is known of somebody else's estimator"
-    if name in ENTRIES: raise MirzaiError(f'{name}: is a model of this library: give yours another name')
     look,settings = dict(color='#777777', marker='x', linestyle='-'), dict(make=make, name=name)
     return ModelEntry(name, 'mirzai.foreign:Foreign', look, _seconds_foreign, settings, explained=False, ours=False)
+
+def _check_result_name(name, model):
+    "Refuse a name for results that is the name of another model"
+    if isinstance(model, str) and model==name: return
+    if set(name.split('+'))<=set(ENTRIES): raise MirzaiError(f'{name}: is a model of this library: give yours another name')
+    if is_factory_name(name): raise MirzaiError(f'{name}: names a factory, not this model: give it another name')
 
 def named_models(models # names; or a dictionary, name: estimator, factory or name
                 )->dict: # name: what `make_model` takes
     "Models by the names that results will call them"
-    if not isinstance(models, dict): return {name: name for name in models}
-    return {k: m if isinstance(m, str) else foreign_entry(k, m) for k,m in models.items()}
+    if not isinstance(models, dict): models = {name: name for name in models}
+    for name,model in models.items(): _check_result_name(name, model)
+    joined = {name: e for name,e in ENTRIES.items() if name not in ALL_MODELS}   # other processes do not know them
+    return {k: joined.get(m, m) if isinstance(m, str) else foreign_entry(k, m) for k,m in models.items()}
 
 # %% ../nbs/57_models.ipynb #14600f4b
 def entries_of(name:str # one of `ALL_MODELS`, or several joined by +; package.module:function; or an entry
@@ -135,6 +143,15 @@ def register(entry:ModelEntry)->ModelEntry: # the same
         raise MirzaiError(f'model {entry.name!r}: choose another name, without blanks, commas, colons and +')
     ENTRIES[entry.name] = entry
     return entry
+
+# %% ../nbs/57_models.ipynb #f4aed0c4
+@patch
+def origin(self:ModelEntry,
+           target:str='kex' # property predicted
+          )->dict: # plain values; empty: a model of this library
+    "What makes it, where its name does not say so"
+    if not self.ours: return self.make(target, 0, None).origin()
+    return {} if self.name in ALL_MODELS else dict(registered=mark_of([imported(self.home), self.settings]))
 
 # %% ../nbs/57_models.ipynb #95331bdc
 def default_models(lib:SpectralLibrary)->list: # names

@@ -43,6 +43,14 @@ def _keeping(method): # of matplotlib's axes or figure
         with plt.rc_context(self.style): return method(self, *args, **kwargs)
     return in_own_style
 
+def _making(method): # of matplotlib's axes or figure; it makes new axes
+    "The same method, whose axes are styled as their owner; those of a projection are matplotlib's own"
+    @wraps(method, assigned=('__name__', '__doc__'), updated=())
+    def in_own_style(self, *args, **kwargs):
+        if not kwargs.keys()&{'projection', 'polar', 'axes_class'}: kwargs['axes_class'] = StyledAxes
+        with in_style(self.style): return method(self, *args, **kwargs)
+    return in_own_style
+
 # %% ../nbs/01_plots.ipynb #8ac65def
 class StyledAxes(Axes):
     "Axes to which everything is added in the style they were made in"
@@ -53,6 +61,8 @@ class StyledAxes(Axes):
     plot,scatter,errorbar = map(_keeping, (Axes.plot, Axes.scatter, Axes.errorbar))
     text,annotate = map(_keeping, (Axes.text, Axes.annotate))
     legend,set_title,set = map(_keeping, (Axes.legend, Axes.set_title, Axes.set))
+    clear = _keeping(Axes.clear)
+    inset_axes = _making(Axes.inset_axes)
 
 # %% ../nbs/01_plots.ipynb #e17d6162
 class StyledFigure(Figure):
@@ -63,7 +73,8 @@ class StyledFigure(Figure):
 
     suptitle,supxlabel,supylabel = map(_keeping, (Figure.suptitle, Figure.supxlabel, Figure.supylabel))
     text,legend,colorbar = map(_keeping, (Figure.text, Figure.legend, Figure.colorbar))
-    draw,set = map(_keeping, (Figure.draw, Figure.set))
+    draw,set,savefig = map(_keeping, (Figure.draw, Figure.set, Figure.savefig))
+    add_axes,add_subplot = map(_making, (Figure.add_axes, Figure.add_subplot)) # a twin is made by one of them
 
 # %% ../nbs/01_plots.ipynb #13b92c1c
 def panels(nrows:int=1, ncols:int=1, **kwargs): # one axes or an array of them

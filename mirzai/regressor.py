@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 from .library import MirzaiError, SpectralLibrary, property_info, some
 from . import units # noqa: F401  gives a library `check_unit`
-from .tables import wavenumber_of
+from .tables import Axis, spectral_columns, wavenumber_of
 from .grids import to_grid
 from .transforms import by_parts
 
@@ -40,14 +40,23 @@ class SpectralRegressor(RegressorMixin, BaseEstimator):
 def spectra_of(table:pd.DataFrame # a row a spectrum, a column a wavenumber (its name, cm⁻¹), in any order
               )->SpectralLibrary: # without properties; ids are the table's index
     "The spectra of a table whose columns are all wavenumbers"
-    at = [wavenumber_of(str(c)) for c in table.columns]
-    other = [c for c,w in zip(table.columns, at) if not w]
+    header = list(map(str, table.columns))
+    if Axis(header).looks: spectral_columns(header, 'table') # refuses them by what they look like
+    at = list(map(wavenumber_of, header))
+    other = [c for c,w in zip(table.columns, at) if not w] or _off_grid(header)
     if other:
         raise MirzaiError(f'table: column {some(other)} is no wavenumber: name each column by its wavenumber in '
                           f'cm-1 and give other columns apart')
     try: X = table.to_numpy(dtype=np.float32, na_value=np.nan)
     except (TypeError, ValueError): raise MirzaiError('table: not all cells are numbers: correct or empty them') from None
     return SpectralLibrary(X, at, table[[]], 'table')
+
+def _off_grid(header)->list: # column names
+    "Numbers that stand between those of an even grid; a choice of wavenumbers has no grid to be off"
+    axis = Axis(header)
+    steps = np.diff(list(axis.waves.values()))
+    even = len(steps) and np.mean(np.abs(steps-np.median(steps))<=.02*np.median(steps))>=.9
+    return axis.left_out if even else []
 
 # %% ../nbs/41_regressor.ipynb #6dc1bf27
 @patch
@@ -120,7 +129,7 @@ def fit(self:SpectralRegressor,
     self.scale_ = self._scale()
     self.shift_ = 0.
     everything = X if isinstance(X, SpectralLibrary) and y is None else None
-    if everything is not None: X = self._teachers(X if len(X)<FEW_VALUES else X.check_unit(self.target))
+    if everything is not None: X = self._teachers((X._in_our_unit if len(X)<FEW_VALUES else X.check_unit)(self.target))
     left_out = everything is not None and len(X)<len(everything)
     X,y = self._data(X, y, reset=True)
     if y is None: raise ValueError(f'{type(self).__name__} requires y to be passed, but the target y is None')

@@ -22,6 +22,7 @@ from .library import SpectralLibrary, concat
 from .columns import to_absorbance
 from .datasets import open_library
 from .scans import MANY_SCANS, SPREAD_LIMIT, scan_spread
+from .units import as_stated
 
 # %% ../nbs/26_spectra_files.ipynb #d50dcd16
 def with_warnings(f, # a function
@@ -377,7 +378,7 @@ def read_instruments(paths, # files and folders, in any mixture and order; a tab
                     )->SpectralLibrary: # `file` (the first), `instrument`, `scans`, `spread`, `trouble`
     "Read instrument files into one library, scans of one soil averaged; what was refused is told and counted"
     if on_error not in ('report', 'raise'): raise MirzaiError(f'on_error {on_error!r}: say report or raise')
-    files = SpectraFiles(paths, unit, replicates, wavenumbers, onto, on_error)
+    files = SpectraFiles(paths, unit, replicates, wavenumbers, onto, on_error, opened=as_stated)
     read = [part[part.properties.scans.to_numpy()>0] for part in files.parts(quiet=False)]
     # a refused file has no soils, and nothing to say of where the others come from
     lib = concat([part[~part.properties.file.isin(files.withdrawn).to_numpy()] for part in read], files.name)

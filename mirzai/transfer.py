@@ -26,7 +26,7 @@ class TransferGPR(GPR):
 def _more_views(self:TransferGPR): # function of an (n, 1, p) tensor of SNV spectra
     "What the backbone computes, differentiable"
     backbone = load_backbone()
-    look = backbone.look(self.wavenumbers_)
+    look = backbone.input_layer(self.wavenumbers_)
     return lambda z: [v.double() for v in backbone.net.stages(look.after_snv(z.float()))]
 
 # %% ../nbs/56_transfer.ipynb #tr000007

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MG_K', 'MG_K2O', 'PROPERTY_UNITS', 'PLAUSIBLE', 'USUAL', 'KEX_METHODS', 'THRESHOLDS', 'THRESHOLD_METHOD', 'BARE',
            'mg_k', 'mg_k2o', 'per_unit', 'too_large', 'too_small', 'looks_like', 'check_values', 'method_words',
-           'method_name', 'threshold', 'threshold_remarks']
+           'method_name', 'as_stated', 'threshold', 'threshold_remarks']
 
 # %% ../nbs/12_units.ipynb #a8215651
 import re
@@ -158,14 +158,24 @@ def _own_unit(self:SpectralLibrary, target, unit)->str|None:
     "The unit that the table states, which must not contradict the one given"
     column = f'{target}_unit'
     if column not in self.properties: return unit
-    said = self.properties[column].dropna().astype(str).unique()
-    try: [per_unit(target, u) for u in said]
+    cells = self.properties[column].astype(object).fillna('').astype(str).str.strip()
+    said = cells[cells!=''].unique()
+    try: factors = {per_unit(target, u) for u in said}
     except MirzaiError as e: raise MirzaiError(f'{self.name}: {column}: {e}')
-    if len(said)>1: raise MirzaiError(f'{self.name}: {column} names {some(said)}: give one unit a table')
+    if len(factors)>1: raise MirzaiError(f'{self.name}: {column} names {some(said)}: give one unit a table')
     if not len(said): return unit
-    if unit and per_unit(target, said[0])!=per_unit(target, unit):
+    if unit and factors!={per_unit(target, unit)}:
         raise MirzaiError(f'{self.name}: {column} says {said[0]}, not {unit}: give one of them')
+    if not unit and factors!={1.}: self._all_state_it(target, said[0], cells=='')
     return said[0]
+
+@patch
+def _all_state_it(self:SpectralLibrary, target, unit, silent):
+    "Refuse another unit than ours that only some of the values state"
+    n = int((silent&self[target].notna()&(self[target].astype(str).str.strip()!='')).sum())
+    if not n: return
+    raise MirzaiError(f'{self.name}: {target}_unit says {unit}, and nothing for {n} of the values: fill it in, or say '
+                      f'the unit of all with --{target}-unit')
 
 # %% ../nbs/12_units.ipynb #8517dceb
 @patch
@@ -214,6 +224,19 @@ def stated(self:SpectralLibrary,
     if method is not None: out._give(f'{target}_method', method)
     return out
 
+# %% ../nbs/12_units.ipynb #642f08a2
+def as_stated(lib, # a library, or a file whose spectra are not read yet
+              units:dict|None=None, # {property: unit of its values}; default: as the table says
+              method:str|None=None, # how Kex was measured, a key of `KEX_METHODS`
+              limit:float|None=None # detection limit of Kex, in the unit of the table
+             ): # the same with what was stated
+    "Put what a person says of measured values into the table"
+    for target in PROPERTY_UNITS:
+        words = dict(unit=(units or {}).get(target))
+        if target=='kex': words |= dict(method=method, limit=limit)
+        lib = lib.stated(target, **words)
+    return lib
+
 # %% ../nbs/12_units.ipynb #18ebb933
 @patch
 def check_unit(self:SpectralLibrary,
@@ -226,7 +249,14 @@ def check_unit(self:SpectralLibrary,
     if target in PLAUSIBLE.index and most>PLAUSIBLE['median'][target]:
         raise MirzaiError(f'{self.name}: {target} has a detection limit of {most:.4g}, above most soils: is it in '
                           f'another unit than {unit or property_info(target)["unit"]}? Say which with --{target}-unit')
-    return self
+    return self._in_our_unit(target)
+
+@patch
+def _in_our_unit(self:SpectralLibrary, target)->SpectralLibrary: # itself
+    "Refuse values whose column of units still names another unit"
+    unit = self._own_unit(target, None)
+    if unit is None or per_unit(target, unit)==1: return self
+    raise MirzaiError(f'{self.name}: {target} is still in {unit}: stated() brings it into the unit of this library')
 
 # %% ../nbs/12_units.ipynb #75290ac2
 @patch

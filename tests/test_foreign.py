@@ -127,7 +127,6 @@ def test_estimators_in_a_dictionary():
     with pytest.raises(MirzaiError, match='is a model of this library'): evaluate(lib, {'gpr': Ridge()}, range(1), quiet=True)
 
 def test_an_ensemble_that_could_not_be_loaded_is_not_written(place, capsys):
-    from sklearn.linear_model import Ridge
     from mirzai.ensemble import Ensemble
     from mirzai.foreign import Foreign
     from mirzai.plsr import PLSR
@@ -199,7 +198,8 @@ def test_the_certificate_of_a_cached_estimator_is_that_of_a_new_one(learnt):
     from mirzai.foreign import Foreign, factory_of
     from sklearn.base import clone
     lib, kept = read_library(LIBRARY), factory_of('own_learnt:cached')()
-    cached, new = (certify(lambda: Foreign(make), lib, 3)[0].arrays['residual'] for make in ((lambda: kept), (lambda: clone(kept))))
+    told = lambda make: certify(lambda: Foreign(make), lib, 3)[0].arrays['residual']
+    cached, new = told(lambda: kept), told(lambda: clone(kept))
     assert (cached==new).all() and not hasattr(kept, 'coefs_')         # and nobody trained the caller's own
 
 @pytest.mark.parametrize('name, line', [('centred', 'predicts a soil otherwise when others are asked about with it'),
@@ -224,3 +224,99 @@ def test_a_folder_notices_an_estimator_that_is_the_same_at_its_soils_only(learnt
     assert (Foreign.unpack(words, arrays, m.make).predict(read_library(LIBRARY))==m.predict(read_library(LIBRARY))).all()
     (learnt/'own_learnt.py').write_text(LEARNT.replace('KNeighborsRegressor(1,', 'KNeighborsRegressor(12,')); sys.modules.pop('own_learnt')
     with pytest.raises(MirzaiError, match='predicts otherwise than when it was trained'): Foreign.unpack(words, arrays, m.make)
+
+CODE = """
+import numpy as np
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+STEP = 2
+BANDS = [3, 5]
+def helper(X): return X[:, ::STEP]
+def thinned(X): return helper(X)+0   # a comment
+class Mine(Ridge):
+    extra = 0
+    def predict(self, X): return super().predict(X)+self.extra+BANDS[0]*0
+class Mine2(Mine): pass
+class Bare:
+    def fit(self, X, y): self.mean = y.mean(); return self
+    def predict(self, X): return np.full(len(X), self.mean)
+def step(): return make_pipeline(FunctionTransformer(thinned), Ridge())
+def lambdas(): return make_pipeline(FunctionTransformer(lambda X: X[:, ::3]), Ridge())
+def mine(): return Mine2()
+def bare(): return Bare()
+def chance(): return Ridge(random_state=np.random.RandomState(7))
+"""
+
+@pytest.fixture
+def mark_with(tmp_path, monkeypatch):
+    "The mark of what a factory of a module gives, its code changed"
+    from mirzai.foreign import Foreign
+    count = iter(range(100))
+    monkeypatch.chdir(tmp_path)
+    def mark(name, old='', new=''):
+        assert old in CODE
+        module = f'own_code_{next(count)}'                 # two files written in one second would share their byte code
+        Path(f'{module}.py').write_text(CODE.replace(old, new) if old else CODE)
+        sys.modules.pop(module, None)
+        return Foreign(f'{module}:{name}').origin()['estimator']
+    return mark
+
+@pytest.mark.parametrize('name, old, new', [
+    ('step', 'helper(X)+0', 'helper(X)+1'), ('step', 'X[:, ::STEP]', 'X[:, 1::STEP]'), ('step', 'STEP = 2', 'STEP = 4'),
+    ('lambdas', '::3', '::4'), ('mine', '+self.extra', '-self.extra'), ('mine', 'extra = 0', 'extra = 1'), ('mine', '[3, 5]', '[4, 5]'),
+    ('mine', 'class Mine2(Mine)', 'class Mine2(Ridge)'), ('bare', 'y.mean()', 'y.max()'), ('chance', 'RandomState(7)', 'RandomState(8)')])
+def test_changed_code_is_another_estimator(mark_with, name, old, new): assert mark_with(name)!=mark_with(name, old, new)
+
+@pytest.mark.parametrize('name, old, new', [
+    ('step', '   # a comment', ''), ('step', 'y.mean()', 'y.max()'), ('mine', 'X[:, ::STEP]', 'X'), ('bare', 'STEP = 2', 'STEP = 3'),
+    ('chance', 'STEP = 2', 'STEP = 3')])
+def test_what_it_does_not_run_leaves_an_estimator_the_same(mark_with, name, old, new): assert mark_with(name)==mark_with(name, old, new)
+
+def test_the_mark_is_the_same_in_another_process(place):
+    import os, subprocess
+    (place/'own_code.py').write_text(CODE)
+    ask = "from mirzai.foreign import Foreign; print(*(Foreign(f'own_code:{n}').origin()['estimator'] for n in ('step', 'lambdas', 'mine', 'bare', 'chance')))"
+    told = {subprocess.run([sys.executable, '-c', ask], env=os.environ|dict(PYTHONHASHSEED=seed), capture_output=True, text=True, check=True).stdout for seed in '12'}
+    assert len(told)==1 and len(told.pop().split())==5
+
+def made_at(store): return {f.name: f.stat().st_mtime_ns for f in Path(store, 'tasks').iterdir()}
+
+def test_a_store_gains_and_loses_another_s_model(place):
+    from sklearn.linear_model import Ridge
+    lib, go = read_library(LIBRARY), dict(seeds=range(2), jobs=1, quiet=True, store='s')
+    evaluate(lib, ['plsr', 'own_models:ridge'], **go)
+    before = made_at('s')
+    more = evaluate(lib, {'plsr': 'plsr', 'own_models:ridge': 'own_models:ridge', 'mine': Ridge(1.)}, **go)
+    assert set(more.scores.model)=={'plsr', 'own_models:ridge', 'mine'}
+    after = made_at('s')
+    assert len(before)==4 and len(after)==6 and before.items()<=after.items()           # nothing was made again
+    assert set(evaluate(lib, ['plsr'], **go).scores.model)=={'plsr'} and made_at('s')==after
+    with pytest.raises(MirzaiError, match='holds results with other settings of mine'): evaluate(lib, {'mine': Ridge(2.)}, **go)
+    with pytest.raises(MirzaiError, match='other settings of plsr'): evaluate(lib, ['plsr'], settings=dict(plsr=dict(max_components=3)), **go)
+    assert made_at('s')==after
+
+def test_one_name_in_a_store_is_one_model(place):
+    from mirzai.models import ENTRIES, ModelEntry, register
+    lib, go = read_library(LIBRARY), dict(seeds=range(1), jobs=1, quiet=True, store='s')
+    for models in ({'gpr': 'plsr'}, {'plsr+gpr': 'plsr'}, {'own_models:ridge': 'own_models:forest'}):
+        with pytest.raises(MirzaiError, match='another name'): evaluate(lib, models, **go)
+    evaluate(lib, {'old': 'plsr-paper'}, **go)
+    with pytest.raises(MirzaiError, match='other settings of old'): evaluate(lib, {'old': 'plsr'}, **go)
+    for most in (3, 4):
+        try:
+            register(ModelEntry('stiff', 'mirzai.plsr:PLSR', {}, lambda n: 1., dict(max_components=most), seeded=False))
+            if most==3: evaluate(lib, ['stiff'], **go)
+            else:
+                with pytest.raises(MirzaiError, match='other settings of stiff'): evaluate(lib, ['stiff'], **go)
+        finally: ENTRIES.pop('stiff')
+
+def test_between_processes(learnt):
+    from mirzai.models import ENTRIES, ModelEntry, register
+    from mirzai.training import train
+    lib = read_library(LIBRARY)
+    assert len(train(lib, 'own_learnt:Late', folds=0, seeds=2, jobs=2, quiet=True).models)==2      # its class is not on any path here
+    try:
+        register(ModelEntry('stiff', 'mirzai.plsr:PLSR', {}, lambda n: 1., dict(max_components=3), seeded=False))
+        assert len(evaluate(lib, ['stiff'], range(2), jobs=2, quiet=True).fits)==2                # nor is it known to a new process
+    finally: ENTRIES.pop('stiff')

@@ -139,3 +139,50 @@ def test_refused_in_one_line(farm):
 
 def frame_of(lib, **more): return lib.to_frame().reset_index(drop=True).assign(**more)
 
+def test_a_frame_s_unit_is_applied(farm):
+    k = farm.y()
+    told = farm.to_frame().assign(kex=k*MG_K, kex_unit='mg/kg', kex_method='Mehlich-3', kex_limit=25., oc=farm.y('oc')*10, oc_unit='g/kg', clay=farm.y('clay')/100,
+                                  clay_unit='share', cec=farm.y('cec')*10, cec_unit='mmol/kg')
+    lib = SpectralLibrary.from_frame(told)
+    for target in ('kex', 'oc', 'clay', 'cec'): np.testing.assert_allclose(lib.y(target), farm.y(target))
+    np.testing.assert_allclose(lib.limit(), 25/MG_K)
+    assert lib.method()=='mehlich3' and set(lib['kex_unit'])=={'cmol/kg'}
+    with pytest.raises(MirzaiError, match='table: kex_unit: unit .parsec'): SpectralLibrary.from_frame(told.assign(kex_unit='parsec'))
+
+def test_a_frame_s_ids(farm):
+    plain = frame_of(farm, sample_id=[f'p{i}' for i in range(len(farm))])
+    rich = plain[plain.kex>.3]
+    assert list(SpectralLibrary.from_frame(rich).ids)==list(rich.sample_id) and list(SpectralLibrary.from_frame(plain[3:9]).ids)==list(plain.sample_id[3:9])
+    numbered = rich.rename(columns=dict(sample_id='id')).assign(id=range(300, 300+len(rich)))
+    assert list(SpectralLibrary.from_frame(numbered).ids)==list(map(str, numbered.id))
+    assert list(SpectralLibrary.from_frame(numbered.set_index(rich.sample_id).drop(columns='id')).ids)==list(rich.sample_id)
+    by_index = SpectralLibrary.from_frame(plain.set_index('sample_id', drop=False))
+    assert list(by_index.ids)==list(plain.sample_id) and by_index.properties.index.name=='id'
+    assert list(SpectralLibrary.from_frame(numbered.set_index('id', drop=False)).ids)==list(numbered.id)
+    labels = frame_of(farm).set_axis(range(700, 700+len(farm)))                     # laboratory numbers, and no column of ids
+    assert list(SpectralLibrary.from_frame(labels[labels.kex>.3]).ids)==list(map(str, labels.index[labels.kex>.3]))
+
+def test_there_and_back_the_ids_are_the_same(farm):
+    counted = SpectralLibrary(farm.spectra, farm.wavenumbers, farm.properties.reset_index(drop=True))
+    named = farm.like(properties=farm.properties.assign(name='soil', sample=range(len(farm))))
+    file_like = SpectralLibrary.from_frame(frame_of(farm))
+    for lib in (farm, counted, named, file_like):
+        for part in (lib, lib[3:9], lib[lib.y()>.3], lib[[5, 2]]):
+            back = SpectralLibrary.from_frame(part.to_frame())
+            assert list(back.ids)==list(part.ids) and list(back.properties)==list(part.properties)
+
+def test_ids_that_are_none_are_refused_in_one_line(farm):
+    plain = frame_of(farm)
+    ids = [f'p{i}' for i in range(len(plain))]
+    gap = [None, *ids[1:]]
+    for bad,says in ((plain.set_index([pd.Index(ids), pd.Index(ids)]), 'levels'), (plain.set_index(pd.Index(gap)), '1 row.s. without an id'),
+                     (plain.assign(id=gap), '1 row.s. without an id'), (plain.assign(sample_id=['', *ids[1:]]), '1 row.s. without an id'),
+                     (plain.assign(id=range(len(plain))).set_index(pd.Index(ids, name='plot')), 'plot')):
+        with pytest.raises(MirzaiError, match=says) as e: SpectralLibrary.from_frame(bad)
+        assert '\n' not in str(e.value) and str(e.value).startswith('table: ')
+
+def test_a_property_called_id_is_not_written(farm, tmp_path):
+    lib = farm.like(properties=farm.properties.assign(id=1))
+    for f in ('a.csv', 'a.parquet'):
+        with pytest.raises(MirzaiError, match='farm: a property is called id'): write_library(lib, tmp_path/f)
+        assert not (tmp_path/f).exists()

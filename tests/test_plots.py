@@ -1,4 +1,5 @@
 "The style of figures: it holds until the figure is closed, and nobody else's figure takes it"
+import io, subprocess, sys
 from pathlib import Path
 import numpy as np, matplotlib.pyplot as plt, pytest
 from mirzai.all import Attribution, load_sample
@@ -34,6 +35,31 @@ def test_what_is_added_later_keeps_the_style(made):
     assert not legend.get_frame_on() and {t.get_fontsize() for t in legend.get_texts()}=={9}
     assert title.get_fontsize()==pytest.approx(10.8) and word.get_fontsize()==9 and sizes(ax)=={9}
     assert ax.figure.get_suptitle()=='last' and ax.figure._suptitle.get_fontsize()==pytest.approx(10.8)
+
+@pytest.mark.parametrize('made', [lambda ax: ax.twinx(), lambda ax: ax.twiny(), lambda ax: ax.inset_axes([.6, .6, .3, .3]), lambda ax: ax.figure.add_axes([.6, .6, .3, .3]),
+                                  lambda ax: ax.figure.add_subplot(), lambda ax: ax.twinx().twiny()])
+def test_axes_made_of_styled_axes_are_styled(made):
+    ax = panels()
+    other = made(ax)
+    other.plot([1, 2], [3, 4], label='other')
+    legend, word = other.legend(), other.text(1, 3, 'other')
+    assert type(other) is type(ax) and not legend.get_frame_on() and word.get_fontsize()==9 and sizes(other)=={9}
+    other.clear()
+    other.figure.canvas.draw()
+    lines = (other.xaxis if other.xaxis.get_visible() else other.yaxis).get_gridlines()   # a twin shows one axis
+    assert not other.spines.top.get_visible() and lines and all(line.get_alpha()==.25 for line in lines)
+    assert ax.figure.add_subplot(projection='polar').name=='polar'
+
+def test_a_figure_is_saved_in_its_style():
+    ax = panels(figsize=(6, 3), layout=None)
+    ax.figure.savefig(saved := io.BytesIO(), format='png')
+    height, width, _ = plt.imread(io.BytesIO(saved.getvalue())).shape
+    assert (width, height)!=(540, 270)                                           # without the white around it
+
+def test_kept_methods_are_ours():
+    "A store takes nothing of the style for code from elsewhere"
+    code = 'import mirzai.all, mirzai.plots; from mirzai.store import replaced_methods; print(replaced_methods())'
+    assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True).stdout.strip()=='[]'
 
 def test_the_legend_that_a_library_draws_itself():
     legend = of_library().get_legend()

@@ -84,7 +84,7 @@ def test_frozen_learner_moves_its_last_layer_only(kept):
     from mirzai.backbone import load_backbone
     from mirzai.datablock import spectral_dls
     from mirzai.learner import cnn_learner
-    learn = cnn_learner(spectral_dls(kept[:96], kept[96:128], bs=32, prepare=load_backbone().look(kept.wavenumbers)), pretrained=True)
+    learn = cnn_learner(spectral_dls(kept[:96], kept[96:128], bs=32, prepare=load_backbone().input_layer(kept.wavenumbers)), pretrained=True)
     before = {k: v.clone() for k,v in learn.model.state_dict().items()}
     with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(1, 1e-3)
     moved = {k.split('.')[0] for k,v in learn.model.state_dict().items() if not torch.equal(v, before[k]) and 'running' not in k and 'num_batches' not in k}

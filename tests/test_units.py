@@ -4,7 +4,9 @@ import numpy as np, pandas as pd, pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from mirzai.library import MirzaiError, SpectralLibrary
 from mirzai.loading import read_library, write_library
+from mirzai.plsr import PLSR
 from mirzai.predictor import Predictor
+from mirzai.spectra_files import read_instruments
 from mirzai.units import MG_K, MG_K2O, PROPERTY_UNITS, check_values, looks_like, per_unit, threshold, threshold_remarks
 
 FACTORS = {'mg/kg': MG_K, 'mg/100g': MG_K/10, 'mgK2O/100g': MG_K2O}
@@ -186,6 +188,37 @@ def test_columns_say_it_themselves(mirzai, model, usable, write, kex, tmp_path):
     (dict(kex_limit=-1), ('t.csv', 'kex_limit', 'negative')), (dict(kex_limit='a little'), ('t.csv', 'kex_limit'))])
 def test_columns_that_are_refused(mirzai, write, kex, tmp_path, columns, names):
     refused(mirzai, *train(write(tmp_path/'t.csv', kex=kex[:60], **columns), tmp_path/'m'), names=names); assert not (tmp_path/'m').exists()
+
+def test_a_unit_of_some_rows_does_not_speak_for_the_others(usable, write, kex, tmp_path):
+    "What states no unit is in ours: a unit that only some rows state is refused, unless it is ours or said for all"
+    office = usable[:30].like(properties=usable.properties[:30].assign(kex=kex[:30]*MG_K, kex_unit='mg/kg'))
+    with pytest.raises(MirzaiError, match='kex_unit says mg/kg, and nothing for 30') as e: (office+usable[30:60]).stated()
+    assert '\n' not in str(e.value)
+    np.testing.assert_allclose((office.stated()+usable[30:60]).stated().y(), kex[:60])
+    f = write(tmp_path/'t.csv', kex=kex[:60]*MG_K, kex_unit=['mg/kg']*30+['']*30)
+    with pytest.raises(MirzaiError, match='kex_unit says mg/kg, and nothing for 30'): read_library(f)
+    np.testing.assert_allclose(read_library(f, kex_unit='mg/kg').y(), kex[:60], rtol=1e-6)
+    missing = write(tmp_path/'m.csv', kex=[f'{v*MG_K:.6f}' for v in kex[:30]]+['']*30, kex_unit=['mg/kg']*30+['']*30)
+    np.testing.assert_allclose(read_library(missing).y()[:30], kex[:30], rtol=1e-5)
+    spelt = usable[:2].like(properties=usable.properties[:2].assign(kex=[40., 80.], kex_unit=['mg/kg', 'MG / KG']))
+    np.testing.assert_allclose(spelt.stated().y(), np.array([40, 80])/MG_K)
+
+@pytest.mark.parametrize('n', [12, 60])
+def test_a_model_is_not_taught_another_unit(usable, n):
+    office = usable[:n].like(properties=usable.properties[:n].assign(kex=usable.y()[:n]*MG_K, kex_unit='mg/kg'))
+    with pytest.raises(MirzaiError, match='kex is still in mg/kg') as e: PLSR(3).fit(office)
+    assert '\n' not in str(e.value)
+    np.testing.assert_allclose(PLSR(3).fit(office.stated()).predict(office), PLSR(3).fit(usable[:n]).predict(office), rtol=1e-4)
+
+def test_a_folder_s_tables_are_in_our_units(usable, write, kex, tmp_path):
+    (tmp_path/'in').mkdir()
+    write(tmp_path/'in'/'a.csv', slice(30), kex=kex[:30]*MG_K, kex_unit='mg/kg'); write(tmp_path/'in'/'b.csv', slice(40), kex=kex[:40])
+    lib = read_instruments(tmp_path/'in')
+    np.testing.assert_allclose(lib.y(), np.r_[kex[:30], kex[:40]], rtol=1e-6)
+
+def test_a_table_s_units_of_other_properties(usable, write, kex, tmp_path):
+    lib = read_library(write(tmp_path/'t.csv', kex=kex[:60], oc=usable.y('oc')[:60]*10, oc_unit='g/kg'))
+    np.testing.assert_allclose(lib.y('oc'), usable.y('oc')[:60])
 
 def test_a_method_column_with_gaps(write, kex, tmp_path):
     "An empty cell is unknown: the argument fills it, and contradicts nothing"
