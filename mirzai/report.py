@@ -40,7 +40,7 @@ def cautions(lib:SpectralLibrary, # the selected library
              grouped:bool=False # were profiles kept together?
             )->list[str]: # sentences
     "What a reader must know before acting on the scores"
-    of_sample = lib.origin==SAMPLE
+    of_sample = SAMPLE in (lib.origin, origin_of(lib.ids)) # of a mixture only the ids tell which part this is
     few = f'{len(lib)} samples make noisy scores: look at the spread over the splits, not at the mean alone.'
     told = {_ONE_LABORATORY: of_sample, _EASY: True, few: True, _PROFILES: not grouped, _MIDDLE: True,
             _EXPLORED: of_sample, _NOT_IONS: target=='kex'}
