@@ -7,8 +7,8 @@ __all__ = ['kept_together', 'deal', 'fold_numbers', 'folds_in_words', 'out_of_fo
 
 # %% ../nbs/64_folds.ipynb #9e44740e
 import numpy as np
-from joblib import Parallel, delayed, parallel_config
-from .core import MirzaiError, deaf_workers
+from joblib import Parallel, parallel_config
+from .core import MirzaiError, deaf_workers, delayed_here
 from .library import SpectralLibrary
 from .splits import group_codes, kfold_splits
 
@@ -74,7 +74,8 @@ def out_of_fold(make, # function of nothing that gives an unfitted estimator
     missing = np.isnan(lib.y(target)).sum()
     if missing: raise MirzaiError(f'{lib.name}: {target} missing in {missing} row(s): select() drops them')
     folds = [fold==f for f in np.unique(fold)]
-    calls = [delayed(_one_fold)(make, lib, f, also) for f in folds]
+    later = delayed_here(_one_fold)
+    calls = [later(make, lib, f, also) for f in folds]
     with parallel_config('loky', inner_max_num_threads=1):
         with deaf_workers(): results = Parallel(jobs, return_as='generator')(calls)
         parts = list(results)

@@ -10,13 +10,13 @@ import joblib, os, signal, tempfile, threading, time, traceback, warnings, pyarr
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from fastcore.basics import patch
-from joblib import Parallel, delayed, effective_n_jobs, parallel_config
+from joblib import Parallel, effective_n_jobs, parallel_config
 from joblib.externals.loky import reusable_executor
 from joblib.externals.loky.backend import resource_tracker
 from joblib.parallel import get_active_backend
 from pathlib import Path
 from threadpoolctl import threadpool_limits
-from .core import Progress, deaf_workers, moved
+from .core import Progress, deaf_workers, delayed_here, moved
 from .library import SpectralLibrary
 from .store import Store, task_key
 
@@ -109,12 +109,13 @@ class Sweep:
     def left(self): return [i for i in self.order if i not in self.results and i not in self.failed]
 
     def calls(self, source, which):
+        later = delayed_here(_attempt)
         for i in which:
             if self.store and not self.store.claim(self.keys[i]): continue
             if self.store and self.store.clear(self.keys[i]):
                 warnings.warn(f'{self.store.path}: a result was damaged and is made again: {self.keys[i]}')
             self.flying.add(i)
-            yield delayed(_attempt)(source, self.work, i, self.tasks[i], self.given[i])
+            yield later(source, self.work, i, self.tasks[i], self.given[i])
 
 # %% ../nbs/61_sweep.ipynb #c6769a8f
 @patch

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 import numpy as np
 from .certificate import certificate, check_errors_by, held_out_by_folds
-from .core import Progress, deaf_workers
+from .core import Progress, deaf_workers, delayed_here
 from .experiment import make_model
 from .files import check_output, output_folder
 from .library import SpectralLibrary
@@ -25,12 +25,13 @@ def in_parallel(calls, # (function, argument, ...) each
                 quiet:bool=False # no progress
                )->list: # what each returned, in the order of `calls`
     "Run independent pieces of work"
-    from joblib import Parallel, delayed, parallel_config
+    from joblib import Parallel, parallel_config
     from threadpoolctl import threadpool_limits
     config = dict(backend='loky', inner_max_num_threads=1) if jobs!=1 else dict(backend='sequential')
     threads = 1 if jobs==1 else None
     out = [None]*len(calls)
-    work = (delayed(_numbered)(i, *call) for i,call in enumerate(calls))
+    later = delayed_here(_numbered)
+    work = (later(i, *call) for i,call in enumerate(calls))
     with Progress(label, len(calls),
                   quiet) as p, threadpool_limits(threads), parallel_config(n_jobs=jobs or -1, **config):
         with deaf_workers(): results = Parallel(return_as='generator_unordered')(work)

@@ -1,5 +1,6 @@
 "Estimators that are somebody else's: evaluated, certified, kept, loaded and predicted with by the command; what goes wrong is one line"
 import json, sys
+from contextlib import chdir
 from pathlib import Path
 import numpy as np, pandas as pd, pytest
 from mirzai.cli import main
@@ -311,10 +312,11 @@ def test_one_name_in_a_store_is_one_model(place):
                 with pytest.raises(MirzaiError, match='other settings of stiff'): evaluate(lib, ['stiff'], **go)
         finally: ENTRIES.pop('stiff')
 
-def test_between_processes(learnt):
+def test_between_processes(learnt, tmp_path_factory):
     from mirzai.models import ENTRIES, ModelEntry, register
-    from mirzai.training import train
+    from mirzai.training import in_parallel, train
     lib = read_library(LIBRARY)
+    with chdir(tmp_path_factory.mktemp('elsewhere')): in_parallel([(abs, -1), (abs, -2)], 2, quiet=True)    # workers that were started in another folder
     assert len(train(lib, 'own_learnt:Late', folds=0, seeds=2, jobs=2, quiet=True).models)==2      # its class is not on any path here
     try:
         register(ModelEntry('stiff', 'mirzai.plsr:PLSR', {}, lambda n: 1., dict(max_components=3), seeded=False))
