@@ -355,6 +355,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'mirzai.ensemble._check_members': ('ensemble.html#_check_members', 'mirzai/ensemble.py'),
                                  'mirzai.ensemble.check_ensemble': ('ensemble.html#check_ensemble', 'mirzai/ensemble.py')},
             'mirzai.evaluating': { 'mirzai.evaluating._by_size': ('evaluating.html#_by_size', 'mirzai/evaluating.py'),
+                                   'mirzai.evaluating.averaged_over': ('evaluating.html#averaged_over', 'mirzai/evaluating.py'),
                                    'mirzai.evaluating.check_protocol': ('evaluating.html#check_protocol', 'mirzai/evaluating.py'),
                                    'mirzai.evaluating.cluster': ('evaluating.html#cluster', 'mirzai/evaluating.py'),
                                    'mirzai.evaluating.exclude_folds': ('evaluating.html#exclude_folds', 'mirzai/evaluating.py'),

@@ -203,7 +203,7 @@ def doctor_command(a):
 # %% ../nbs/96_cli.ipynb #5e462cdf
 def evaluate_command(a):
     "score models by repeated splits, learning curves or cross-validation; goes on where it stopped"
-    from mirzai.evaluating import cluster, exclude_folds, interval_text, score_text
+    from mirzai.evaluating import averaged_over, cluster, exclude_folds, interval_text, score_text
     from mirzai.experiment import evaluate
     from mirzai.models import MODELS
     from mirzai.running import best_model, test_rows
@@ -213,7 +213,7 @@ def evaluate_command(a):
     scopes,repeats = _scopes(a, lib), a.repeats if a.folds else a.splits
     with cluster(a.scheduler):
         res = evaluate(lib, models, range(repeats), a.sizes, scopes, a.folds, target=a.property, store=a.out, jobs=a.jobs)
-    over = f'{res.scores.seed.nunique()} {"repeats" if a.folds else "splits"}'
+    over = averaged_over(res, a.folds)
     print(f'\nTest scores, mean ± sd over {over}; {_BIAS}; all in {a.out}\n{score_text(res, bool(a.sizes))}')
     if a.folds: print(interval_text(res))
     best = best_model(res) if len(test_rows(res)) else None

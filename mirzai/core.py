@@ -193,10 +193,11 @@ def deaf_workers():
         finally: signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 # %% ../nbs/00_core.ipynb #015e1cfe
-def in_folder(folder:str, # where to stand; elsewhere, on another machine say, it stays where it is
-              f, *args):
-    "Call a function from a folder"
-    if not os.path.isdir(folder): return f(*args)
+def in_folder(folder:str, # where to stand
+              f, *args): # what to call; its arguments
+    "Call a function from a folder; from here, if this machine has no such folder, or in a thread beside others"
+    alone = threading.current_thread() is threading.main_thread()
+    if not alone or not os.path.isdir(folder): return f(*args)
     with chdir(folder): return f(*args)
 
 def delayed_here(f): # a function; gives what `joblib.delayed` gives
