@@ -436,7 +436,7 @@ def write_library(lib:SpectralLibrary,
     name = Path(path).name.lower()
     if not name.endswith(('.csv', '.csv.gz', '.parquet')):
         raise MirzaiError(f'{path}: end the name in .csv, .csv.gz or .parquet')
-    if 'id' in lib.properties: raise MirzaiError(f'{lib.name}: a property is called id, like samples: rename it')
+    if 'id' in lib.properties: raise MirzaiError(f'{lib.name}: a property is called id: rename it')
     table = lib.to_frame().reset_index()
     with atomic(path) as tmp:
         if name.endswith('.parquet'): _write_parquet(table, list(lib.properties), tmp, lib.origin)
