@@ -51,7 +51,8 @@ def plot_decisions(t:pd.DataFrame, # predicted, lower, upper; decision and flag 
     ax.set(xlim=(-1, len(d)), xlabel='samples, poorest first')
     ax.set_yticks(ticks, [f'{v:g}' for v in ticks])
     ax.minorticks_off()
-    if threshold or (decision!='').any(): ax.legend(loc='lower right', ncols=2, markerscale=5/size)
+    above = dict(loc='lower left', bbox_to_anchor=(0, 1), ncols=4)
+    if threshold or (decision!='').any(): ax.legend(**above, markerscale=5/size)
     return ax
 
 # %% ../nbs/89_field_page.ipynb #19f7a297
