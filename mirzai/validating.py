@@ -30,7 +30,7 @@ def local_soils(p:Predictor,
     if negative.any():
         raise MirzaiError(f'{lib.name}: {target} of {lib.ids[negative][0]} is below 0: correct or empty it')
     lib = lib.check_unit(target).drop(~np.isfinite(lib.y(target)), f'{target} missing')
-    return lib.drop(p.seen(lib), 'the model was trained on them')
+    return lib.drop(p.was_trained_on(lib), 'the model was trained on them')
 
 # %% ../nbs/93_validating.ipynb #48aca3a6
 def other_method(p:Predictor, lib:SpectralLibrary # local soils
