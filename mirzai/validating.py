@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np, pandas as pd
 from .core import MirzaiError
 from .library import SpectralLibrary
-from .local import kept_soils, local_score, more_needed, tests_table, validation_text
+from .local import kept_soils, local_score, tests_table
+from .card import more_needed, validation_text
 from .opening import open_model
 from .predictor import Predictor
 from .units import method_words
