@@ -785,7 +785,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'mirzai.loading._form_of': ('loading.html#_form_of', 'mirzai/loading.py'),
                                 'mirzai.loading._in_memory': ('loading.html#_in_memory', 'mirzai/loading.py'),
                                 'mirzai.loading._kind_of_head': ('loading.html#_kind_of_head', 'mirzai/loading.py'),
-                                'mirzai.loading._laid_out': ('loading.html#_laid_out', 'mirzai/loading.py'),
                                 'mirzai.loading._named_columns': ('loading.html#_named_columns', 'mirzai/loading.py'),
                                 'mirzai.loading._no_ids': ('loading.html#_no_ids', 'mirzai/loading.py'),
                                 'mirzai.loading._open_csv': ('loading.html#_open_csv', 'mirzai/loading.py'),

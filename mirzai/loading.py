@@ -22,8 +22,8 @@ from .files import declared_separator, decoded, dialect, office_text, open_text,
 from .grids import restore_grid # noqa: F401
 from .library import SpectralLibrary
 from .origin import origin_of
-from .parquet import LIBRARY_FORMAT, check_library_format, open_parquet, parquet_file, write_parquet
-from .parquet import _group_spectra # noqa: F401
+from .parquet import LIBRARY_FORMAT, _group_spectra # noqa: F401
+from .parquet import check_library_format, open_parquet, parquet_file, write_parquet
 from .tables import Axis, CELLS, HEAD_LINES, as_number, find_layout, spectral_columns, workbook_rows
 from .tables import wavenumber_of # noqa: F401
 
@@ -36,12 +36,6 @@ __getattr__ = moved(__name__, dict.fromkeys((
 # %% ../nbs/15_loading.ipynb #567a16d0
 _FORMAT_LINE = re.compile(r'# *mirzai library, format ([^\s,;]*)')
 
-def _laid_out(head:list, sep:str, decimal:str, first:int, path):
-    "Where the table stands in these lines, read with one separator"
-    # a line on its own: blank lines count, and quotes that go over several lines end with the head
-    rows = [next(text_rows(iter([line]), sep), []) for line in head]
-    return find_layout([[]]*first+rows[first:], path, decimal)
-
 def _form_of(head:list, path)->tuple: # layout; separator, decimal mark
     "Where the table stands in a text, and how its columns are parted"
     if not any(line.strip() for line in head):
@@ -52,7 +46,9 @@ def _form_of(head:list, path)->tuple: # layout; separator, decimal mark
     forms = [dialect(head[i:], declared) for i in range(first, len(head)) if head[i].strip()]
     trouble = None
     for sep,decimal in list(dict.fromkeys(forms))[:6]:
-        try: return _laid_out(head, sep, decimal, first, path), sep, decimal
+        # a line on its own: blank lines count, and quotes that go over several lines end with the head
+        rows = [[]]*first+[next(text_rows(iter([line]), sep), []) for line in head[first:]]
+        try: return find_layout(rows, path, decimal), sep, decimal
         except MirzaiError as e: trouble = trouble or e
     raise trouble or MirzaiError(f'{path}: the table is empty: a header and at least one row are needed')
 
@@ -84,7 +80,7 @@ def _even(rows, # lists of cells
         out.append([row[j] for j in keep])
     return out
 
-# %% ../nbs/15_loading.ipynb #b1ed7fd7
+# %% ../nbs/15_loading.ipynb #06126345
 def _bounded(rows, path):
     "Rows that are taken into memory as a whole, up to a number of cells"
     taken = 0
@@ -228,7 +224,7 @@ def _workbook_layout(path, head)->tuple: # layout; rows of text, equally long; 1
     rows = [[*r, *['']*(width-len(r))][bare:] for r in rows]
     return find_layout(rows, path), rows, bare
 
-# %% ../nbs/15_loading.ipynb #c8e7b45f
+# %% ../nbs/15_loading.ipynb #42b2cbae
 def _open_workbook(path:Path)->LibraryFile:
     "The first sheet of a workbook, wherever the table begins in it"
     rows = workbook_rows(path)
@@ -377,7 +373,7 @@ def with_values(self:SpectralLibrary,
     values = _own_method(values, self.origin.method)
     return self.like(properties=join_values(self.properties, values, self.name, name))
 
-# %% ../nbs/15_loading.ipynb #f52b0156
+# %% ../nbs/15_loading.ipynb #fce3615f
 @patch
 def with_values(self:LibraryFile,
                 table # a path, as `read_values` takes it, or what it gives

@@ -7,7 +7,7 @@ __all__ = ['OSSL_URL', 'UNTESTED', 'ORDER_SYLLABLES', 'OSSL_CORRECTIONS', 'OSSL'
            'corrections_in_words', 'check_out', 'ossl_parquet', 'fetch_ossl']
 
 # %% ../nbs/19_ossl.ipynb #66c61e7a
-import csv, io, os, re, warnings
+import csv, io, re, warnings
 import numpy as np, pandas as pd
 import pyarrow as pa, pyarrow.csv as pacsv, pyarrow.parquet as pq
 from contextlib import contextmanager
