@@ -18,7 +18,8 @@ from .files import atomic, dialect, office_text, text_rows
 from .tables import workbook_rows
 from .uncertainty import said
 from .units import MG_K, MG_K2O, THRESHOLDS, mg_k, mg_k2o, threshold, threshold_remarks # noqa: F401
-from .local import LEAST_LOCAL, bias_factor, local_score, more_needed, skill, validation_text # noqa: F401
+from .local import LEAST_LOCAL, bias_factor, local_score, skill # noqa: F401
+from .card import more_needed, validation_text # noqa: F401
 
 # %% ../nbs/85_field.ipynb #d28f9be6
 __getattr__ = moved(__name__, dict.fromkeys([

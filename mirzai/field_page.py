@@ -14,7 +14,8 @@ from .library import MirzaiError, panels, some
 from .page import embed, html_table, page, svg
 from .uncertainty import LIMITS, said
 from .units import method_words
-from .local import holds, promise_text, validation_text
+from .local import holds
+from .card import promise_text, validation_text
 from .field import DECISIONS, DECISION_MARKS, chance_in_words, expected_costs
 
 # %% ../nbs/89_field_page.ipynb #cfc15613
