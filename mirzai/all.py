@@ -9,9 +9,11 @@ from mirzai.page import *
 from mirzai.tables import spectral_columns, wavenumber_of, workbook_table
 from mirzai.files import MANIFEST, atomic, check_output, output_folder, reading, would_be_lost
 from mirzai.columns import SHORT_NAMES, UNITS, LibraryFile, check_absorbance, library_from_table, to_absorbance
+from mirzai.parquet import LIBRARY_FORMAT, check_library_format
 from mirzai.loading import *
 from mirzai.datasets import *
 import mirzai.frames # with it libraries learn from_frame
+from mirzai.downloads import cache_folder, check_hash, check_url, download, record_hash
 from mirzai.ossl import *
 from mirzai.scans import *
 from mirzai.opus import opus_bytes
