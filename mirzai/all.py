@@ -56,7 +56,7 @@ from mirzai.verdicts import *
 from mirzai.response import *
 from mirzai.folds import fold_numbers, out_of_fold
 from mirzai.promises import coverage, held, reliability
-from mirzai.uncertainty import Calibration, calibrate, said
+from mirzai.uncertainty import Calibration, calibrate, as_reported
 from mirzai.applicability import Domain, fit_domain
 from mirzai.certificate import *
 from mirzai.checks import *
@@ -97,6 +97,6 @@ __all__ = [
 
 # names of 0.11 that changed
 __getattr__ = _moved(__name__, dict(
-    SEEN='mirzai.regressor:STARTS', displace='mirzai.datablock:displaced_batch', moved='mirzai.claims:movement',
+    said='mirzai.uncertainty:as_reported', SEEN='mirzai.regressor:STARTS', displace='mirzai.datablock:displaced_batch', moved='mirzai.claims:movement',
     seen_by='mirzai.claims:explained_spectra', SHARE='mirzai.claims:IMPORTANT_SHARE', LEAST='mirzai.experiment:MIN_TRAIN',
     FLAT='mirzai.response:FLAT_SLOPE', NARROW='mirzai.bands:LEAST_WIDTH'))
