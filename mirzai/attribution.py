@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'RESOLUTION', 'FEATURE', 'REGIONS', 'Attribution', 'differentiable', 'expected_gradients', 'attribute',
-           'plot_beside']
+           'check_explained', 'plot_beside']
 
 # %% ../nbs/71_attribution.ipynb #29bda171
 import warnings, zlib, numpy as np, pandas as pd
@@ -172,9 +172,13 @@ def _check_method(method, model, through, library, baselines):
         raise MirzaiError("attribute: method 'linear' is for PLSR from the SNV spectrum: use 'shap'")
     if method=='deeplift' and not model.deeplift:
         raise MirzaiError("attribute: 'deeplift' needs a network without a kernel: use method='shap'")
-    for what,l in (('library', library), ('baselines', baselines)):
-        if not len(l): raise MirzaiError(f'attribute: {what} is empty: give at least one spectrum')
-        bad = ~np.isfinite(l.spectra).all(1)
+    check_explained(library, baselines)
+
+def check_explained(library:SpectralLibrary, baselines:SpectralLibrary): # to explain, and to compare with
+    "Refuse what has no spectra, or spectra with holes"
+    for what,lib in dict(library=library, baselines=baselines).items():
+        if not len(lib): raise MirzaiError(f'attribute: {what} is empty: give at least one spectrum')
+        bad = ~np.isfinite(lib.spectra).all(1)
         if bad.any():
             raise MirzaiError(f'attribute: absorbance of {what} missing or infinite in {bad.sum()} row(s): '
                               f'drop them')
