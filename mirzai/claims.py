@@ -246,7 +246,8 @@ def by_replacing(model, # fitted
                 )->Attribution: # in single points no split of the prediction: see above
     "A picture made of movements: what each stretch of 30 cm⁻¹ does to the prediction"
     from mirzai.network import in_batches
-    check_explained(library, baselines)
+    check_explained('library', library)
+    check_explained('baselines', baselines)
     f = model.as_function(through)
     z,b = explained_spectra(model, library, baselines, through, seed)
     values, = replacing_contributions(f, z, b.mean(0), model.wavenumbers_, quiet)
