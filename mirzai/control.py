@@ -59,8 +59,8 @@ def movements(models:list, # `Refits` that see alike
     "How each prediction of each model moves when a band is replaced"
     import torch
     def predicted(spectra):
-        features = models[0].see(torch.from_numpy(spectra)[:, None])
-        return np.stack([m.tell(features).numpy() for m in models])
+        features = models[0].features(torch.from_numpy(spectra)[:, None])
+        return np.stack([m.outputs(features).numpy() for m in models])
     with torch.no_grad():
         usual = predicted(z)
         return np.stack([predicted(replaced(z, base, i, j))-usual for i,j in spans])
