@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SHORT_NAMES', 'ID_NAMES', 'UNITS', 'is_id_name', 'id_column', 'typed', 'numbers', 'to_absorbance', 'check_absorbance',
-           'table_properties', 'with_units', 'library_from_table', 'LibraryFile']
+           'table_properties', 'with_units', 'library_from_table', 'LibraryFile', 'join_values']
 
 # %% ../nbs/13_columns.ipynb #bea7f7e7
 import io, re, warnings
@@ -243,3 +243,27 @@ def between(self:SpectralLibrary,
         raise MirzaiError(f'{self.name}: {kept.sum()} wavenumbers from {low:g} to {high:g} cm-1, '
                           f'of {w[0]:g} to {w[-1]:g}: at least 10 are needed')
     return self.like(self.spectra[:, kept], w[kept])
+
+# %% ../nbs/13_columns.ipynb #d2eeb72d
+def join_values(props:pd.DataFrame, # properties of the spectra, by id
+                values:pd.DataFrame, # measured, by id, each once
+                spectra, # what to call the one in messages
+                table # what to call the other
+               )->pd.DataFrame: # a row a spectrum
+    "Properties with measured values beside them; a warning counts and names what has no partner"
+    ids = props.index.astype(str).str.strip()
+    measured = ids.isin(values.index)
+    if not measured.any():
+        raise MirzaiError(f'{table}: none of its {len(values)} ids ({some(values.index)}) is among the '
+                          f'{len(ids)} of {spectra} ({some(ids)}): write the ids alike')
+    alone = ids[~measured]
+    unused = values.index[~values.index.isin(ids)]
+    if len(alone): warnings.warn(f'{spectra}: {len(alone)} spectra have no value in {table} ({some(alone)})')
+    if len(unused): warnings.warn(f'{table}: {len(unused)} values have no spectrum ({some(unused)})')
+    both = [c for c in props if c in values]
+    if both: warnings.warn(f'{table}: takes the place of {some(both)} of {spectra}')
+    # unit, method and limit of the values that were there go with them
+    about = {f'{c}_{word}' for c in values for word in ('unit', 'method', 'limit')}
+    outdated = about.intersection(props).difference(both)
+    new = values.reindex(ids).set_axis(props.index)
+    return pd.concat([props.drop(columns=[*both, *outdated]), new], axis=1)

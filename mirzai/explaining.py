@@ -50,7 +50,7 @@ def soils_learnt(p:Predictor, lib:SpectralLibrary, # measured soils
                  named:bool=False # was this the table that the model is said to have learnt from?
                 )->SpectralLibrary|None: # None: it learnt from none of them
     "The soils among these that the model learnt from"
-    mine = np.flatnonzero(p.seen(lib))
+    mine = np.flatnonzero(p.was_trained_on(lib))
     if named and not len(mine):
         raise MirzaiError(f'--training {lib.name}: the model learnt from none of these soils: '
                           f'name the table it was trained on')
@@ -278,7 +278,7 @@ def explanation_notes(e:Explanation)->list: # sentences
     if is_synthetic(lib): out.append('SYNTHETIC library: made-up soils. Nothing here is a result about soil.')
     out.append(f'The model learnt from {history["n"]} samples of {history["library"]}. '
                f'What it uses there says little about soils unlike those.')
-    if p.seen(lib).any():
+    if p.was_trained_on(lib).any():
         out.append('Samples explained here were among those the model was trained on: the picture '
                                      'shows what it learnt by heart as well.')
     if p.model.target=='kex': out.append(POTASSIUM)

@@ -4,18 +4,25 @@
 
 # %% auto #0
 __all__ = ['FACTOR', 'ROOM', 'BROKEN', 'SURE', 'SIZES', 'SAMPLE_SDS', 'LEAST_LOCAL', 'NO_SKILL', 'LEAST_SIDE', 'SAFE_SIDE',
-           'TO_THE_LABORATORY', 'GRADES', 'bias_factor', 'bias_in_words', 'gain_on_mean', 'skill', 'skill_limits',
-           'coverage_limits', 'chance_to_hold', 'least_local', 'fewest', 'judge_skill', 'judge_coverage', 'judge_bias',
-           'judge_flags', 'grade', 'tests_table', 'local_score', 'count_chances', 'kept_soils', 'judge_threshold',
-           'holds', 'more_needed', 'validation_text', 'promise_text']
+           'bias_factor', 'bias_in_words', 'gain_on_mean', 'skill', 'skill_limits', 'passes_coverage', 'passes_bias',
+           'passes_skill', 'chance_to_hold', 'least_local', 'fewest', 'plain_number', 'one_test', 'judge_skill',
+           'judge_coverage', 'judge_bias', 'judge_flags', 'grade', 'tests_table', 'measured_values', 'detection_limits',
+           'judgeable', 'counted_inside', 'counted_sides', 'sizes_needed', 'local_score', 'kept_soils', 'sure_side',
+           'chance_allows', 'count_in_words', 'judge_threshold', 'holds']
 
 # %% ../nbs/81_local.ipynb #9f00b87f
 import numpy as np, pandas as pd
-from scipy.stats import beta, binom, norm, t as student
-from .library import MirzaiError, some
+from scipy.stats import binom, norm, t as student
+from .core import MirzaiError, moved
+from .library import some
 from .metrics import scores
-from .uncertainty import LIMITS, held
-from .units import method_words
+from .promises import count_chances, coverage_limits, held
+from .uncertainty import LIMITS
+
+# %% ../nbs/81_local.ipynb #737037be
+# sentences about a validation stand with the card
+__getattr__ = moved(__name__, dict.fromkeys(['TO_THE_LABORATORY', 'GRADES', 'more_needed', 'validation_text',
+                                             'promise_text'], 'mirzai.card'))
 
 # %% ../nbs/81_local.ipynb #748611bf
 FACTOR = 10**.1   # 1.26: how far from the measured values predictions may lie on average, either way
@@ -24,9 +31,10 @@ def bias_factor(log_error, # (n,) log10 of predicted over measured
                 sure:float=.95 # of the interval
                )->tuple: # factor by which predictions are too high; its limits
     "The mean log error with its t-interval, as factors"
-    m,n = np.mean(log_error), len(log_error)
+    n = len(log_error)
+    middle = np.mean(log_error)
     half = student.ppf((1+sure)/2, n-1)*np.std(log_error, ddof=1)/np.sqrt(n)
-    return 10**m, 10**(m-half), 10**(m+half)
+    return 10**middle, 10**(middle-half), 10**(middle+half)
 
 # %% ../nbs/81_local.ipynb #536301f4
 def bias_in_words(low:float, high:float # limits of the factor
@@ -43,8 +51,8 @@ def bias_in_words(low:float, high:float # limits of the factor
 def gain_on_mean(observed, predicted # (n,) cmol(+)/kg
                 )->np.ndarray: # (n,) squared error of the local mean less that of the model, on log10
     "What the model is worth at each sample"
-    o,p = np.log10(observed), np.log10(predicted)
-    return (o-o.mean())**2-(o-p)**2
+    measured = np.log10(observed)
+    return (measured-measured.mean())**2-(measured-np.log10(predicted))**2
 
 # %% ../nbs/81_local.ipynb #b545d23c
 def skill(observed, predicted # (n,) cmol(+)/kg
@@ -58,7 +66,8 @@ def skill_limits(observed, predicted, # (n,) cmol(+)/kg
                  sure:float=.95 # of each limit
                 )->tuple: # lowest, highest; each is wrong once in twenty
     "One-sided t-limits of the skill"
-    gain,around = gain_on_mean(observed, predicted), np.var(np.log10(observed))
+    gain = gain_on_mean(observed, predicted)
+    around = np.var(np.log10(observed))
     if not around>0: return np.nan, np.nan
     half = student.ppf(sure, len(gain)-1)*gain.std(ddof=1)/np.sqrt(len(gain))
     return (gain.mean()-half)/around, (gain.mean()+half)/around
@@ -67,31 +76,35 @@ def skill_limits(observed, predicted, # (n,) cmol(+)/kg
 ROOM = .20    # the surely covered share may lie below the promised one by so much
 BROKEN = .05  # the share cannot be higher than the promised one less this: the promise is broken
 
-def coverage_limits(k:int, n:int, # values inside their intervals, intervals
-                    sure:float=.95 # of each limit
-                   )->tuple: # lowest, highest share; each is wrong once in twenty at most
-    "Exact one-sided limits of a share"
-    low = beta.ppf(1-sure, k, n-k+1) if k else 0.
-    high = beta.ppf(sure, k+1, n-k) if k<n else 1.
-    return float(low), float(high)
-
 # %% ../nbs/81_local.ipynb #2de838cd
-def _passes_coverage(n, share, level): # chance of enough values inside their intervals
+def passes_coverage(n, # (k,) local samples
+                    share:float, level:float # of values inside their intervals: true, promised
+                   )->np.ndarray: # (k,) probabilities
+    "Chance that enough values lie inside their intervals"
     enough = binom.isf(.05, n, level-ROOM)+1
     return binom.sf(enough-1, n, share)
 
+# %% ../nbs/81_local.ipynb #4abdec27
 _Z = norm.ppf((np.arange(40)+.5)/40)   # forty equally likely normal numbers
 
-def _passes_bias(n, error_sd, m): # chance that both limits of the mean error lie within the factor
+def passes_bias(n, # (k,) local samples
+                error_sd:float, bias:float # of the errors on log10: standard deviation, mean
+               )->np.ndarray: # (k,) probabilities
+    "Chance that both limits of the mean error lie within the factor"
     v = 2/9/(n[:, None]-1)
-    seen = np.maximum(1-v+_Z*np.sqrt(v), 0)**1.5   # estimated over true error; doi 10.1073/pnas.17.12.684
+    estimated = np.maximum(1-v+_Z*np.sqrt(v), 0)**1.5   # over the true error; doi 10.1073/pnas.17.12.684
     se = error_sd/np.sqrt(n[:, None])
-    room = np.log10(FACTOR)-student.ppf(.975, n-1)[:, None]*seen*se
-    return np.where(room>0, norm.cdf((room-m)/se)-norm.cdf((-room-m)/se), 0).mean(1)
+    room = np.log10(FACTOR)-student.ppf(.975, n-1)[:, None]*estimated*se
+    chance = norm.cdf((room-bias)/se)-norm.cdf((-room-bias)/se)
+    return np.where(room>0, chance, 0).mean(1)
 
-def _passes_skill(n, error_sd, spread_sd, m): # chance that the lower limit of the gain is above zero
-    gain = spread_sd**2-error_sd**2-m**2
-    variance = 2*spread_sd**4-2*error_sd**4+4*m**2*error_sd**2
+# %% ../nbs/81_local.ipynb #5f50e7f8
+def passes_skill(n, # (k,) local samples
+                 error_sd:float, spread_sd:float, bias:float # on log10: of errors; of soils; mean error
+                )->np.ndarray: # (k,) probabilities
+    "Chance that the lower limit of the gain on the mean is above zero"
+    gain = spread_sd**2-error_sd**2-bias**2
+    variance = 2*spread_sd**4-2*error_sd**4+4*bias**2*error_sd**2
     if variance<=0: return np.zeros(len(n))
     return norm.sf(student.ppf(.95, n-1)-gain*np.sqrt(n/variance))
 
@@ -104,12 +117,13 @@ def chance_to_hold(n, # local samples, one number or several
                    level:float=.9 # promised share
                   )->np.ndarray: # a probability for each n
     "How likely a model is to pass all tests on n local samples"
-    n,m = np.atleast_1d(n), np.log10(bias)
-    return (_passes_coverage(n, coverage, level)*_passes_bias(n, error_sd, m)
-            *_passes_skill(n, error_sd, spread_sd, m))
+    n = np.atleast_1d(n)
+    mean_error = np.log10(bias)
+    return (passes_coverage(n, coverage, level)*passes_bias(n, error_sd, mean_error)
+            *passes_skill(n, error_sd, spread_sd, mean_error))
 
 # %% ../nbs/81_local.ipynb #c00e0a4a
-SURE = .75                                                   # chance with which a good model should pass
+SURE = .75   # chance with which a good model should pass
 SIZES = np.r_[3:200, np.geomspace(200, 2000, 60).round()].astype(int)   # numbers of samples that are tried
 
 def least_local(error_sd:float, spread_sd:float, # on log10: the model's errors; the local soils
@@ -131,10 +145,18 @@ def fewest(level:float=.9 # promised by the intervals
     return int(np.log(.05)/np.log(level-ROOM))+1
 
 # %% ../nbs/81_local.ipynb #c810caf8
-def _plain(v): return None if v is None or not np.isfinite(v) else float(v)
+def plain_number(value)->float|None: # None where it is no number: JSON has none for that
+    "A number as JSON can hold it"
+    return None if value is None or not np.isfinite(value) else float(value)
 
-def _line(name, value, limits, wanted, passed, contradicted, reason): # one test, as plain values
-    return dict(name=name, value=_plain(value), limits=[_plain(v) for v in limits], wanted=wanted,
+def one_test(name:str, # of the test
+              value, limits, # found, and between which limits
+              wanted:str, # of them, in words
+              passed, contradicted, # was it shown; does even the favourable limit speak against it?
+              reason:str # if it was not shown
+             )->dict: # plain values
+    "One test"
+    return dict(name=name, value=plain_number(value), limits=[plain_number(v) for v in limits], wanted=wanted,
                 passed=bool(passed), contradicted=bool(contradicted), reason='' if passed else reason)
 
 # %% ../nbs/81_local.ipynb #c451dd79
@@ -143,45 +165,51 @@ NO_SKILL = .1   # a skill that cannot even reach this is none
 def judge_skill(observed, predicted # (n,) cmol(+)/kg
                )->dict:
     "Is the model better than the mean of the local samples?"
-    value,(low,high) = skill(observed, predicted), skill_limits(observed, predicted)
-    none = high<NO_SKILL
-    as_good = 'is as good' if none else 'may be as good'
+    value = skill(observed, predicted)
+    low,high = skill_limits(observed, predicted)
+    as_good = 'is as good' if high<NO_SKILL else 'may be as good'
     reason = (f'the mean of the local samples {as_good} as the model: skill {value:.2f}, at least {low:.2f}, '
               f'where more than 0 is needed')
     if np.isnan(value): reason = 'all measured values are the same: nothing can be learnt from them'
-    return _line('better than the local mean (skill)', value, (low, high), 'lowest above 0', low>1e-9, none,
-                 reason)
+    return one_test('better than the local mean (skill)', value, (low, high), 'lowest above 0',
+                    passed=low>1e-9, contradicted=high<NO_SKILL, reason=reason)
 
 # %% ../nbs/81_local.ipynb #3645dda6
 def judge_coverage(k:int, n:int, # measured values inside their intervals, intervals
                    level:float=.9 # promised
                   )->dict:
     "Do the intervals hold what they promise, or nearly?"
-    floor,least = level-ROOM, level-BROKEN
+    floor = level-ROOM
+    least = level-BROKEN
     low,high = coverage_limits(k, n) if n else (np.nan, np.nan)
     counted = f'{k} of {n} measured values lie inside their {level:.0%} intervals'
     reason = f'{counted}: the true share may be as low as {low:.0%}, and more than {floor:.0%} is needed'
     if high<least: reason = f'only {counted}: the true share is {high:.0%} at most'
     if not n: reason = 'no sample has an interval'
-    return _line('measured values inside their intervals', k/n if n else np.nan, (low, high),
-                 f'lowest above {floor:.2f}, highest from {least:.2f}', low>floor and high>=least,
-                 not n or high<least, reason)
+    return one_test('measured values inside their intervals', k/n if n else np.nan, (low, high),
+                    f'lowest above {floor:.2f}, highest from {least:.2f}', passed=low>floor and high>=least,
+                    contradicted=not n or high<least, reason=reason)
 
 # %% ../nbs/81_local.ipynb #c01fa9db
 def judge_bias(log_error # (n,) log10 of predicted over measured
               )->dict:
     "Are predictions right on average?"
     value,low,high = bias_factor(log_error)
-    return _line('predicted over measured, on average', value, (low, high),
-                 f'both within {1/FACTOR:.2f} to {FACTOR:.2f}', low>=1/FACTOR and high<=FACTOR,
-                 low>FACTOR or high<1/FACTOR, bias_in_words(low, high))
+    within = low>=1/FACTOR and high<=FACTOR
+    outside = low>FACTOR or high<1/FACTOR
+    return one_test('predicted over measured, on average', value, (low, high),
+                    f'both within {1/FACTOR:.2f} to {FACTOR:.2f}', passed=within, contradicted=outside,
+                    reason=bias_in_words(low, high))
 
+# %% ../nbs/81_local.ipynb #425dcd13
 def judge_flags(flagged:int, n:int # samples turned away, samples judged
                )->dict:
     "Does the model know most of these soils at all?"
-    share,most = flagged/(flagged+n), flagged>n
-    return _line('flagged samples', share, (share, share), 'at most 0.50', not most, most,
-                 f'{flagged} of {flagged+n} samples were flagged')
+    share = flagged/(flagged+n)
+    most = flagged>n
+    return one_test('flagged samples', share, (share, share), 'at most 0.50',
+                    passed=not most, contradicted=most,
+                    reason=f'{flagged} of {flagged+n} samples were flagged')
 
 # %% ../nbs/81_local.ipynb #bf091925
 def grade(tests:list # of `judge_skill` and the others
@@ -194,55 +222,79 @@ def grade(tests:list # of `judge_skill` and the others
 def tests_table(found:dict # of `local_score`
                )->pd.DataFrame: # all text
     "The tests as they are printed"
-    number = lambda v: 'unknown' if v is None else f'{v+0:.2f}'
-    rows = [(d['name'], number(d['value']), ' to '.join(map(number, d['limits'])), d['wanted'],
-             'passed' if d['passed'] else 'contradicted' if d['contradicted'] else 'not shown')
-            for d in found['tests']]
+    def number(value): return 'unknown' if value is None else f'{value+0:.2f}'
+    def result(test):
+        if test['passed']: return 'passed'
+        return 'contradicted' if test['contradicted'] else 'not shown'
+    rows = [(test['name'], number(test['value']), ' to '.join(map(number, test['limits'])), test['wanted'],
+             result(test)) for test in found['tests']]
     return pd.DataFrame(rows, columns=['test', 'found', 'limits', 'wanted', 'result'])
 
 # %% ../nbs/81_local.ipynb #7b2917c8
-def _measured(t)->pd.Series: # (n,) numbers; NaN where nothing was measured
-    o = pd.to_numeric(t.observed, errors='coerce')
-    bad = t.id[(o.isna()&t.observed.notna()) | (o<0) | np.isinf(o)]
+def measured_values(t # DataFrame with id and observed
+                   )->pd.Series: # (n,) numbers; NaN where nothing was measured
+    "What the laboratory found; what is no number from 0 up is refused"
+    values = pd.to_numeric(t.observed, errors='coerce')
+    no_number = values.isna() & t.observed.notna()
+    bad = t.id[no_number | (values<0) | np.isinf(values)]
     if len(bad): raise MirzaiError(f'observed of {some(bad)} is not a number from 0 up: correct or empty it')
-    return o
+    return values
 
-def _limit(t)->pd.Series: # (n,) detection limit of each sample, cmol(+)/kg
+def detection_limits(t # DataFrame, perhaps with limit
+                    )->pd.Series: # (n,) cmol(+)/kg
+    "The detection limit of each sample; that of the method where none is said"
     if 'limit' not in t: return pd.Series(LIMITS[0], t.index)
     return pd.to_numeric(t.limit, errors='coerce').fillna(LIMITS[0])
 
 # %% ../nbs/81_local.ipynb #49a638f8
-def _judgeable(t, level)->tuple: # usable rows; how many were flagged; how many had no measured value
+def judgeable(t:pd.DataFrame, level:float # as in `local_score`
+             )->tuple: # usable rows; how many were flagged; how many had no measured value
     "Local samples that can be judged"
-    missing = [c for c in ('id', 'observed', 'predicted', 'lower', 'upper', 'flag') if c not in t]
+    needed = ('id', 'observed', 'predicted', 'lower', 'upper', 'flag')
+    missing = [name for name in needed if name not in t]
     if missing: raise MirzaiError(f'local samples: no column {some(missing)}: predict soils of known values')
-    o,p = _measured(t), pd.to_numeric(t.predicted)
-    flagged = (t.flag.fillna('')!='') | ~p.between(0, np.inf, inclusive='neither')
-    ok = t.assign(observed=o, predicted=p, limit=_limit(t))[o.notna() & ~flagged]
-    if len(ok)<fewest(level):
-        raise MirzaiError(f'local samples: {len(ok)} with a measured value and no flag, of {len(t)}: with '
-                          f'fewer than {fewest(level)} nothing can be shown, about {LEAST_LOCAL} are needed')
-    return ok, int((flagged&o.notna()).sum()), int(o.isna().sum())
+    observed = measured_values(t)
+    predicted = pd.to_numeric(t.predicted)
+    flagged = (t.flag.fillna('')!='') | ~predicted.between(0, np.inf, inclusive='neither')
+    complete = t.assign(observed=observed, predicted=predicted, limit=detection_limits(t))
+    usable = complete[observed.notna() & ~flagged]
+    if len(usable)<fewest(level):
+        raise MirzaiError(f'local samples: {len(usable)} with a measured value and no flag, of {len(t)}: '
+                          f'with fewer than {fewest(level)} nothing can be shown, '
+                          f'about {LEAST_LOCAL} are needed')
+    return usable, int((flagged&observed.notna()).sum()), int(observed.isna().sum())
 
 # %% ../nbs/81_local.ipynb #40294fac
-def _inside(ok)->dict: # how many of those with an interval lie in it
-    has = ok[ok.lower.notna() & ok.upper.notna()]
-    n,k = len(has), int(held(has.observed, has.lower, has.upper, has.limit).sum())
+def counted_inside(usable # from `judgeable`
+                  )->dict: # n_intervals, n_covered, coverage and its limits
+    "How many of the soils with an interval lie in it"
+    has = usable[usable.lower.notna() & usable.upper.notna()]
+    n = len(has)
+    k = int(held(has.observed, has.lower, has.upper, has.limit).sum())
     low,high = coverage_limits(k, n) if n else (np.nan, np.nan)
     share = k/n if n else np.nan
     return dict(n_intervals=n, n_covered=k, coverage=share, coverage_low=low, coverage_high=high)
 
-def _sides(o, p, threshold)->dict: # how many lie below the threshold, and how many were put on the wrong side
+# %% ../nbs/81_local.ipynb #ec2f10d8
+def counted_sides(observed, predicted, # (n,) cmol(+)/kg
+                  threshold:float|None # same unit
+                 )->dict: # threshold, n_below, n_wrong_side; empty without a threshold
+    "How many soils lie below a threshold, and how many were put on the wrong side"
     if threshold is None: return {}
-    return dict(threshold=threshold, n_below=int((o<threshold).sum()),
-                n_wrong_side=int(((o<threshold)!=(p<threshold)).sum()))
+    wrong = (observed<threshold)!=(predicted<threshold)
+    return dict(threshold=threshold, n_below=int((observed<threshold).sum()), n_wrong_side=int(wrong.sum()))
 
 # %% ../nbs/81_local.ipynb #238dceaa
-def _sizes(e, o, d)->dict: # how many samples a good model needs, and this one as these samples show it
-    error,spread = np.std(e, ddof=1), np.std(np.log10(o), ddof=1)
-    share = d['coverage'] if d['n_intervals'] else 0.
-    return dict(error_sd=error, spread_sd=spread, least_n=least_local(error, spread, level=d['level']),
-                enough_n=least_local(error, spread, d['bias_factor'], share, d['level']))
+def sizes_needed(log_error, observed, # (n,) log10 of predicted over measured; cmol(+)/kg
+                 found:dict # bias_factor, coverage, n_intervals, level
+                )->dict: # error_sd, spread_sd; least_n, enough_n: None where 2000 would not be enough
+    "How many samples a good model needs, and this one as these samples show it"
+    error = np.std(log_error, ddof=1)
+    spread = np.std(np.log10(observed), ddof=1)
+    share = found['coverage'] if found['n_intervals'] else 0.
+    least = least_local(error, spread, level=found['level'])
+    enough = least_local(error, spread, found['bias_factor'], share, found['level'])
+    return dict(error_sd=error, spread_sd=spread, least_n=least, enough_n=enough)
 
 # %% ../nbs/81_local.ipynb #db9a38ea
 def local_score(t:pd.DataFrame, # id, observed, predicted, lower, upper, flag; limit where known: local soils
@@ -250,57 +302,68 @@ def local_score(t:pd.DataFrame, # id, observed, predicted, lower, upper, flag; l
                 level:float=.9 # promised by the intervals
                )->dict: # plain values: `grade`, `tests`, `verdict` (True where held), `reasons` against it
     "Do predictions and intervals hold on local soils?"
-    ok,flagged,unmeasured = _judgeable(t, level)
-    o,p = (np.maximum(ok[c], ok.limit).to_numpy(dtype=float) for c in ('observed', 'predicted'))
-    e,s,(factor,low,high) = np.log10(p/o), scores(o, p), bias_factor(np.log10(p/o))
-    d = dict(n=len(ok), flagged=flagged, unmeasured=unmeasured, censored=int((ok.observed<ok.limit).sum()),
-             r2=s['r2'], lccc=s['lccc'], skill=skill(o, p), typical_factor=10**np.median(np.abs(e)),
-             bias_factor=factor, bias_low=low, bias_high=high, level=level)
-    d |= _inside(ok) | _sides(ok.observed, ok.predicted, threshold)
-    d |= _sizes(e, o, d)
-    tests = [judge_skill(o, p), judge_coverage(d['n_covered'], d['n_intervals'], level), judge_bias(e),
-             judge_flags(flagged, len(ok))]
-    plain = {k: v if isinstance(v, int) else _plain(v) for k,v in d.items()}
-    said = grade(tests)
-    return plain | dict(tests=tests, grade=said, verdict=said=='held',
-                        reasons=[d['reason'] for d in tests if not d['passed']])
-
-# %% ../nbs/81_local.ipynb #3425809d
-def count_chances(p # (n,) probabilities of independent events
-                 )->np.ndarray: # (n+1,) probability of 0, 1, ... n events
-    "How many of several unlike events happen: the Poisson binomial distribution"
-    out = np.zeros(len(p)+1)
-    out[0] = 1
-    for q in p:
-        out[1:] = out[1:]*(1-q)+out[:-1]*q
-        out[0] *= 1-q
-    return out
+    usable,flagged,unmeasured = judgeable(t, level)
+    n = len(usable)
+    def from_limit(column): return np.maximum(usable[column], usable.limit).to_numpy(dtype=float)
+    observed,predicted = from_limit('observed'), from_limit('predicted')
+    log_error = np.log10(predicted/observed)
+    score = scores(observed, predicted)
+    factor,low,high = bias_factor(log_error)
+    found = dict(n=n, flagged=flagged, unmeasured=unmeasured,
+                 censored=int((usable.observed<usable.limit).sum()),
+                 r2=score['r2'], lccc=score['lccc'], skill=skill(observed, predicted),
+                 typical_factor=10**np.median(np.abs(log_error)),
+                 bias_factor=factor, bias_low=low, bias_high=high, level=level)
+    found |= counted_inside(usable) | counted_sides(usable.observed, usable.predicted, threshold)
+    found |= sizes_needed(log_error, observed, found)
+    tests = [judge_skill(observed, predicted),
+             judge_coverage(found['n_covered'], found['n_intervals'], level),
+             judge_bias(log_error), judge_flags(flagged, n)]
+    plain = {k: v if isinstance(v, int) else plain_number(v) for k,v in found.items()}
+    reached = grade(tests)
+    return plain | dict(tests=tests, grade=reached, verdict=reached=='held',
+                        reasons=[test['reason'] for test in tests if not test['passed']])
 
 # %% ../nbs/81_local.ipynb #db8265f9
 def kept_soils(t:pd.DataFrame, # as for `local_score`
                level:float=.9 # as there
               )->list[dict]: # id, observed, limit, predicted, difficulty: plain values, a soil each
     "The local soils that a validation keeps, to judge thresholds later"
-    ok = _judgeable(t, level)[0]
-    hard = pd.to_numeric(ok.get('difficulty', pd.Series(np.nan, ok.index)))
-    return [dict(id=str(r.id), observed=float(r.observed), limit=float(r.limit), predicted=float(r.predicted),
-                 difficulty=_plain(h)) for r,h in zip(ok.itertuples(), hard)]
+    usable = judgeable(t, level)[0]
+    difficulty = pd.to_numeric(usable.get('difficulty', pd.Series(np.nan, usable.index)))
+    return [dict(id=str(soil.id), observed=float(soil.observed), limit=float(soil.limit),
+                 predicted=float(soil.predicted), difficulty=plain_number(hard))
+            for soil,hard in zip(usable.itertuples(), difficulty)]
 
 # %% ../nbs/81_local.ipynb #1f6a70b5
 LEAST_SIDE = 5   # local soils on each side of a threshold; with fewer nothing can be said about it
 SAFE_SIDE = .01  # chance below which too many probable shortages count against the model; too few: .05
 
-def _sure_side(kept, threshold): # (n,) 1 below, 0 above, NaN where the detection limit hides it
-    k = pd.DataFrame(kept).reindex(columns=['observed', 'limit'])
-    limit = _limit(k).to_numpy()
-    o = np.where(k.observed<limit, 0, k.observed)
-    return np.where((k.observed<limit)&(limit>threshold), np.nan, o<threshold)
+def sure_side(kept, # local soils: observed, limit
+              threshold:float # cmol(+)/kg
+             )->np.ndarray: # (n,) 1 below, 0 above, NaN where the detection limit hides it
+    "On which side of a threshold each soil surely lies"
+    soils = pd.DataFrame(kept).reindex(columns=['observed', 'limit'])
+    limit = detection_limits(soils).to_numpy()
+    censored = soils.observed<limit
+    observed = np.where(censored, 0, soils.observed)
+    return np.where(censored&(limit>threshold), np.nan, observed<threshold)
 
-def _count_words(below, n, expected, chance): # what was found against what was expected
+# %% ../nbs/81_local.ipynb #8e504c4b
+def chance_allows(below:int, expected:float, # soils below the threshold: counted, and by their probabilities
+                  chance:float # of a count as far from the expected one, or farther
+                 )->bool:
+    "Can chance have done it? The two sides are asked for differently"
+    return chance>=(.05 if below>expected else SAFE_SIDE)
+
+def count_in_words(below:int, n:int, # soils below the threshold, soils
+                   expected:float, chance:float # as in `chance_allows`
+                  )->str:
+    "What was found against what was expected"
     if min(below, n-below)<LEAST_SIDE:
         return f'at least {LEAST_SIDE} on each side are needed to judge this one'
     words = f'their probabilities add up to {expected:.1f} below'
-    if chance>=(.05 if below>expected else SAFE_SIDE): return f'{words}, as chance allows'
+    if chance_allows(below, expected, chance): return f'{words}, as chance allows'
     if below>expected: return f'{words}, too few: poor soils are taken for rich ones, the dangerous side'
     return f'{words}, too many: good soils are taken for poor ones'
 
@@ -310,16 +373,19 @@ def judge_threshold(kept, # local soils: observed, limit (of `kept_soils`)
                     threshold:float # cmol(+)/kg
                    )->dict: # `held`, `reason`; below, above, expected, chance, enough: plain values
     "Do as many local soils lie below the threshold as their probabilities say?"
-    side,p = _sure_side(kept, threshold), np.asarray(p_below, dtype=float)
+    side = sure_side(kept, threshold)
+    p = np.asarray(p_below, dtype=float)
     if len(side)!=len(p): raise MirzaiError(f'p_below: {len(p)} for {len(side)} local soils: give one each')
     use = np.isfinite(side)&np.isfinite(p)
-    below,n,expected = int(side[use].sum()), int(use.sum()), float(p[use].sum())
+    n = int(use.sum())
+    below = int(side[use].sum())
+    expected = float(p[use].sum())
     chances = count_chances(p[use])
     chance = float(min(1, 2*chances[:below+1].sum(), 2*chances[below:].sum()))
     enough = min(below, n-below)>=LEAST_SIDE
     reason = (f'of {n} local soils {below} lie below {threshold:.2f} cmol(+)/kg and {n-below} do not: '
-              f'{_count_words(below, n, expected, chance)}')
-    likely = chance>=(.05 if below>expected else SAFE_SIDE)
+              f'{count_in_words(below, n, expected, chance)}')
+    likely = chance_allows(below, expected, chance)
     return dict(held=enough and likely, reason=reason, below=below, above=n-below, expected=expected,
                 chance=chance, enough=enough)
 
@@ -328,63 +394,3 @@ def holds(v:dict|None # a validation as it was kept
          )->bool:
     "May decisions be built on it? Only where it was graded held"
     return bool(v) and v.get('grade')=='held'
-
-# %% ../nbs/81_local.ipynb #e9947ce8
-def more_needed(found:dict # of `local_score`
-               )->str: # a sentence
-    "How many local samples would be enough, or why more of them would not help"
-    n,enough,least = found['n'], found['enough_n'], found['least_n']
-    good = 'Its errors are as large as the spread of the soils'
-    if least: good = f'An unbiased model with errors like these needs about {least} to be told from a bad one'
-    if found['grade']=='held': return f'{n} local samples were enough. {good}.'
-    again = 'add these soils to the library, train again, and validate with others'
-    if found['grade']=='failed': return f'More samples alone would not help: {again}. {good}.'
-    shown = f'If the model is as these {n} samples show it'
-    if not enough: return f'{shown}, more samples would not make it hold: {again}. {good}.'
-    return f'{shown}, {max(enough-n, 1)} more are likely to be enough. {good}.'
-
-# %% ../nbs/81_local.ipynb #f79167a7
-def _who(v): # how many, of what name, when, by which laboratory method
-    method = v.get('kex_method')
-    how = 'method unknown' if method in (None, '', 'unknown') else f'by {method_words(method)}'
-    return ', '.join(filter(None, (f'{v["n"]} local soils', v.get('name'), v.get('date'), how)))
-
-def _shown(v): # what a validation that held has shown
-    covered = f'{v["n_covered"]} of {v["n_intervals"]} values lie inside their {v["level"]:.0%} intervals'
-    return (f'half of the predictions lie within a factor of {v["typical_factor"]:.1f} of the laboratory; '
-            f'{covered}, the true share is {v["coverage_low"]:.0%} at least; '
-            f'{bias_in_words(v["bias_low"], v["bias_high"])}; '
-            f'squared errors are {v["skill"]:.0%} smaller than those of the local mean')
-
-# %% ../nbs/81_local.ipynb #8b297df7
-TO_THE_LABORATORY = 'Every sample goes to the wet laboratory.'
-GRADES = dict(weak='weak: these samples do not show that the model holds, nor that it does not',
-              failed='failed: the model does not hold here')
-
-def validation_text(v:dict|None, # of `local_score`, with `name`, `date`, `kex_method` where known
-                    least:int=LEAST_LOCAL # local samples that this model needs, where that is known
-                   )->str:
-    "What the check on local soils says, or how to make one"
-    if not v: return (
-        'No local validation: every sample goes to the wet laboratory. To add one, have about '
-        f'{least} soils from all over the area analysed (1 M ammonium acetate, pH 7), scan them on the '
-        'spectrometer in use, and run mirzai validate MODEL LOCAL.')
-    if 'grade' not in v: return (
-        f'Validated by an older mirzai with a weaker check: run mirzai validate again. {TO_THE_LABORATORY}')
-    if holds(v): return (
-        f'Checked on {_who(v)}: held. In detail: {_shown(v)}. Soils of another kind than these are not covered '
-        'by it.')
-    return (f'Checked on {_who(v)}: {GRADES[v["grade"]]}. {"; ".join(v["reasons"]).capitalize()}. '
-            f'{more_needed(v)} {TO_THE_LABORATORY}')
-
-# %% ../nbs/81_local.ipynb #e7e30cf3
-def promise_text(v:dict|None # as for `validation_text`
-                )->str:
-    "What an interval is worth: what was counted, or the promise where nobody has"
-    if not v or not v.get('n_intervals'): return (
-        'An interval is made to hold the true value nine times in ten for soils like those of the library. '
-        'Whether it does so here nobody has counted.')
-    k,n = v['n_covered'], v['n_intervals']
-    low,high = coverage_limits(k, n)
-    return (f'On the local soils {k} of {n} measured values lay inside their intervals ({k/n:.0%}): the true '
-            f'share is between {low:.0%} and {high:.0%}.')

@@ -22,10 +22,11 @@ from .library import SpectralLibrary
 def _source(module)->str: return find_spec(module).loader.get_source(module) or ''
 
 def _is_ours(name)->bool:
-    "Is this a module of mirzai, and not something in one?"
+    "Is this a module of mirzai, and not something in one? None is imported to find out"
     if not name.startswith('mirzai.'): return False
-    try: return find_spec(name) is not None
-    except ModuleNotFoundError: return False
+    above = name.rpartition('.')[0]
+    in_package = above=='mirzai' or _is_ours(above) and find_spec(above).submodule_search_locations
+    return bool(in_package) and find_spec(name) is not None
 
 # %% ../nbs/35_marks.ipynb #75456789
 def _named(node, package)->list: # what an import statement, or the text 'module:name', may mean

@@ -188,7 +188,7 @@ def _predicted(p, spectra, asked, costs, doubtful, quiet)->tuple: # the table; s
         for lib in spectra.parts():
             t = in_trade_units(p, p.predict(lib, asked and asked.value))
             if asked: t = with_decisions(t, asked, costs)
-            known += int(p.seen(lib).sum())
+            known += int(p.was_trained_on(lib).sum())
             if doubtful: doubtful.see(t, lib)
             tables.append((t, lib.properties.file))
             progress.step()

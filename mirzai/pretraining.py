@@ -108,7 +108,7 @@ def standardisation(seed:int # of the soils
                    )->tuple: # `BackboneInput`, (14,) means and (14,) standard deviations of the answers
     "What standardises spectra and answers, from one block of whole spectra"
     layer = BackboneInput()
-    A,_,answers = soils(seed+900)
+    A,_,answers = soils(seed+900)   # soils of a seed of their own
     spectra = torch.from_numpy(A)[:, None].split(512)
     with torch.no_grad(): z = torch.cat([layer.derivative(layer.snv(x)) for x in spectra])
     layer.mean.copy_(z.mean((0, 1)))

@@ -51,7 +51,7 @@ def write_ossl(out='ossl.parquet', # the table to write
                cache=None, # folder of the downloaded file; default: ~/.cache/mirzai
                force:bool=False # replace a table of other spectra
               ): # what was written, in words
-    "Fetch the Open Soil Spectral Library, see [OSSL](17_ossl.ipynb)"
+    "Fetch the Open Soil Spectral Library, see [OSSL](19_ossl.ipynb)"
     from mirzai.ossl import fetch_ossl
     may_replace_library(out, None, force)
     return fetch_ossl(out, list(properties), cache=cache)

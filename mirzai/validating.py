@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np, pandas as pd
 from .core import MirzaiError
 from .library import SpectralLibrary
-from .local import kept_soils, local_score, more_needed, tests_table, validation_text
+from .local import kept_soils, local_score, tests_table
+from .card import more_needed, validation_text
 from .opening import open_model
 from .predictor import Predictor
 from .units import method_words
@@ -30,7 +31,7 @@ def local_soils(p:Predictor,
     if negative.any():
         raise MirzaiError(f'{lib.name}: {target} of {lib.ids[negative][0]} is below 0: correct or empty it')
     lib = lib.check_unit(target).drop(~np.isfinite(lib.y(target)), f'{target} missing')
-    return lib.drop(p.seen(lib), 'the model was trained on them')
+    return lib.drop(p.was_trained_on(lib), 'the model was trained on them')
 
 # %% ../nbs/93_validating.ipynb #48aca3a6
 def other_method(p:Predictor, lib:SpectralLibrary # local soils

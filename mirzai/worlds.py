@@ -18,7 +18,7 @@ WORLD_GRID = np.arange(600, 4001, 2.)   # cm⁻¹: 1,701 points, of which five s
 
 # %% ../nbs/32_worlds.ipynb #w2b00009
 # move: sd of a band's place, cm⁻¹, for a band 30 cm⁻¹ wide; width, height: sd of their logarithms; missing:
-# share of bands left out; strangers: components from nowhere; blur: sd of the logarithm of the resolution
+# share of bands left out; strangers: components from nowhere; blur: sd of b, where an instrument adds 16 (exp |b| - 1) cm⁻¹ to a band's width
 WORLD = dict(move=20., width=.5, height=1., missing=.25, strangers=8, blur=.25)
 
 def varied_bands(bands, # (centre, width, height) of each

@@ -42,7 +42,7 @@ class Project:
 @pytest.fixture
 def project(tmp_path): return Project(tmp_path)
 
-CHEAP = ['chapters', 'ruff', 'two_modules', 'order', 'models_asked', 'outputs', 'pages', 'torn', 'raised']
+CHEAP = ['chapters', 'ruff', 'two_modules', 'order', 'models_asked', 'outputs', 'pictures', 'pages', 'torn', 'raised']
 
 @pytest.mark.parametrize('name', CHEAP)
 def test_a_project_in_order_passes(project, name): assert project.found(name)==[]
@@ -125,6 +125,21 @@ def test_chapters_without_a_place_and_two_for_a_module(project):
     project.write('07_plsr', export('x = 1'))
     found = project.found('chapters')
     assert sum('written from 2' in l for l in found)==2 and sum('07_plsr.ipynb: not in nbs/sidebar.yml' in l for l in found)==1
+
+def picture(text): return lesson(text, dict(output_type='display_data', data={'image/png': ''}, metadata={}))
+
+@pytest.mark.parametrize('text,what', [('plot()', 'a picture without words'), ('#| fig-alt:\nplot()', 'a picture without words'), ('#| fig-alt: a line: it falls\nplot()', 'double quotes')])
+def test_pictures_without_words(project, text, what):
+    project.write('10_experiment', picture(text))
+    line, = project.found('pictures')
+    assert line.startswith('nbs/10_experiment.ipynb cell 1: ') and what in line
+
+def test_pictures_with_words_and_those_that_are_still_let_pass(project):
+    project.write('10_experiment', picture('#| machine\n#| fig-alt: "a line: it falls"\nplot()'), lesson('f()', printed('2')))
+    assert project.found('pictures')==[]
+    house(project, 'pictures_without_words = 1')
+    project.write('10_experiment', picture('plot()'))
+    assert project.found('pictures')==[]
 
 def test_imports_of_lessons_stand_apart(project):
     project.write('04_metrics', lesson('import torch\nx = torch.zeros(2)', printed('2')), lesson('import torch', printed('')), lesson('x = 2', printed('2')))

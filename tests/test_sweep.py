@@ -1,17 +1,19 @@
 "A sweep survives kill -9, shares its store, runs on a cluster, and reports what failed"
-import json, os, random, shutil, signal, subprocess, sys, time
+import inspect, json, os, random, shutil, signal, subprocess, sys, time
 import numpy as np, pandas as pd, pytest
+from deadly import deadly
 from functools import partial
 from pathlib import Path
 from mirzai.experiment import evaluate, read_results
 from mirzai.library import MirzaiError
-from mirzai.loading import write_library
+from mirzai.loading import read_library, write_library
 from mirzai.store import FORMAT, Store
 from mirzai.sweep import sweep
 
 posix = pytest.mark.skipif(os.name=='nt', reason='signals of POSIX')
 
 GRID = ['--models', 'plsr,gpr', '--splits', '4', '--sizes', '40,all', '--jobs', '2']
+LIGHT = ['--models', 'plsr', '--splits', '20']                      # its workers begin to work at once
 
 @pytest.fixture(scope='module')
 def table(sample, tmp_path_factory):
@@ -25,21 +27,24 @@ def start(table, out, *more):
                             preexec_fn=os.name!='nt' and (lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) or None)    # a shell's background jobs ignore it
 
 @pytest.fixture(scope='module')
-def uninterrupted(table, tmp_path_factory):
+def undisturbed(table, tmp_path_factory):
+    "A store made in this process, one task after the other"
     out = tmp_path_factory.mktemp('u')/'store'
-    p = start(table, out); _,err = p.communicate(timeout=200)
-    assert p.returncode==0, err
-    return pd.read_parquet(out/'scores.parquet')
+    evaluate(read_library(table), ['plsr', 'gpr'], range(4), sizes=[40, None], store=out, jobs=1, quiet=True)
+    return out
+
+@pytest.fixture(scope='module')
+def uninterrupted(undisturbed): return pd.read_parquet(undisturbed/'scores.parquet')
 
 def finished(out): return len(list((out/'tasks').glob('*'))) if (out/'tasks').exists() else 0
 
 @posix
-def test_killed_at_random_moments(table, uninterrupted, tmp_path):
+def test_killed_at_random_moments(table, tmp_path):
     "At least five kills that hit a run with finished and unfinished tasks; the scores are the same to the last bit"
     out,rng,hits,seen = tmp_path/'store',random.Random(0),0,[]
-    total = 16
+    total = 40
     while hits<5:
-        p = start(table, out)
+        p = start(table, out, *LIGHT)
         enough = finished(out)+rng.choice((1, 1, 2))      # let it finish one or two more
         while p.poll() is None and finished(out)<enough: time.sleep(.005)
         time.sleep(rng.random()*.05)
@@ -47,21 +52,22 @@ def test_killed_at_random_moments(table, uninterrupted, tmp_path):
         seen.append(finished(out))
         assert seen==sorted(seen), 'something finished was lost'
         assert p.returncode==-9 and seen[-1]<total, f'the run ended before the fifth kill: {hits} hits, {seen}'
-    p = start(table, out); _,err = p.communicate(timeout=200)
+    p = start(table, out, *LIGHT); _,err = p.communicate(timeout=200)
     assert p.returncode==0, err
-    pd.testing.assert_frame_equal(pd.read_parquet(out/'scores.parquet'), uninterrupted, check_exact=True)
+    evaluate(read_library(table), ['plsr'], range(20), sizes=[40, None], store=tmp_path/'whole', jobs=1, quiet=True)
+    made,whole = (pd.read_parquet(s/'scores.parquet') for s in (out, tmp_path/'whole'))
+    pd.testing.assert_frame_equal(made, whole, check_exact=True)
     assert not list(out.glob('.partial/*')) and not (out/'.claims').exists()
 
-def test_asked_again_it_does_nothing(table, uninterrupted, tmp_path):
-    out = tmp_path/'store'
-    p = start(table, out); p.communicate(timeout=200)
-    before = {f: f.stat().st_mtime_ns for f in (out/'tasks').rglob('*.parquet')}
-    p = start(table, out); p.communicate(timeout=200)
-    assert {f: f.stat().st_mtime_ns for f in (out/'tasks').rglob('*.parquet')}==before and len(before)>=16
+def test_asked_again_it_does_nothing(table, undisturbed):
+    before = {f: f.stat().st_mtime_ns for f in (undisturbed/'tasks').rglob('*.parquet')}
+    p = start(table, undisturbed); _,err = p.communicate(timeout=200)
+    assert p.returncode==0, err
+    assert {f: f.stat().st_mtime_ns for f in (undisturbed/'tasks').rglob('*.parquet')}==before and len(before)>=16
 
 def test_two_processes_share_a_store(table, uninterrupted, tmp_path):
     out = tmp_path/'store'
-    both = [start(table, out) for _ in range(2)]
+    both = [start(table, out, '--jobs', jobs) for jobs in '12']
     for p in both:
         _,err = p.communicate(timeout=200)
         assert p.returncode==0, err
@@ -70,7 +76,7 @@ def test_two_processes_share_a_store(table, uninterrupted, tmp_path):
 @posix
 def test_control_c_ends_cleanly(table, tmp_path):
     out = tmp_path/'store'
-    p = start(table, out, '--splits', '60')                # more than can be done before the signal arrives
+    p = start(table, out, *LIGHT, '--splits', '200')       # more than can be done before the signal arrives
     while p.poll() is None and not finished(out): time.sleep(.01)
     os.killpg(p.pid, signal.SIGINT)                        # as a terminal does: to all of its processes
     _,err = p.communicate(timeout=60)
@@ -99,7 +105,7 @@ def test_what_goes_wrong_while_a_result_is_kept_stops_the_run():
 
 @posix
 def test_workers_leave_with_a_killed_parent(table, tmp_path):
-    p = start(table, tmp_path/'store')
+    p = start(table, tmp_path/'store', *LIGHT)
     while p.poll() is None and not finished(tmp_path/'store'): time.sleep(.01)
     os.kill(p.pid, signal.SIGKILL); p.wait()
     end = time.monotonic()+20
@@ -127,7 +133,6 @@ def test_dask_cluster_gives_the_same_scores(table, uninterrupted, tmp_path):
         _,err = p.communicate(timeout=200)
         assert p.returncode==0, err
         import joblib
-        from mirzai.loading import read_library
         lib = read_library(table)
         with distributed.Client(cluster) as client, joblib.parallel_config(backend='dask'):
             client.upload_file(__file__, load=False)
@@ -138,11 +143,6 @@ def test_dask_cluster_gives_the_same_scores(table, uninterrupted, tmp_path):
 def test_no_scheduler_is_one_line(mirzai, table, tmp_path):
     code,_,err = mirzai('evaluate', table, '--models', 'plsr', '--scheduler', 'tcp://127.0.0.1:9', '--out', tmp_path/'s')
     assert code==2 and 'no Dask scheduler' in err.splitlines()[-1] and not (tmp_path/'s').exists()
-
-def deadly(lib, task):
-    if task['i']==3: os.kill(os.getpid(), signal.SIGKILL)
-    if task['i']==5: raise ZeroDivisionError('five')
-    return dict(t=pd.DataFrame([task]))
 
 @posix
 def test_a_death_and_a_failure_stop_nothing_else(sample, tmp_path):
@@ -159,7 +159,7 @@ def test_a_death_on_a_cluster_stops_nothing_else(sample, tmp_path):
     store = Store(tmp_path/'s', {})
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster, \
          distributed.Client(cluster) as client, joblib.parallel_config(backend='dask'):
-        client.upload_file(__file__, load=False)
+        client.upload_file(inspect.getfile(deadly), load=False)
         _,failed = sweep(sample, [dict(i=i) for i in range(6)], deadly, store, quiet=True)
     assert set(failed)=={3, 5} and 'died' in failed[3] and sorted(store.gather()['t'].i)==[0, 1, 2, 4]
 

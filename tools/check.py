@@ -250,6 +250,14 @@ def outputs(root): # folder of the project
                 other = {v for v in VERSION.findall(text) if v!=version}
                 if other and '#| kept' not in c.source: yield f'{c.where}: kept from mirzai {", ".join(sorted(other))}, this is {version}: run the cell again (or `#| kept` where it tells of stored results)'
 
+def pictures(root): # folder of the project
+    "A picture has a sentence for those who cannot see it, in a form that the build of the site can read"
+    drawn = [c for b in chapters(root) for c in b.cells if c.drawn]
+    yield from (f'{c.where}: the site reads none of its `#|` lines: put the text of fig-alt in double quotes' for c in drawn if c.options is None)
+    silent = [c for c in drawn if c.options is not None and not str(c.options.get('fig-alt') or '').strip()]
+    if len(silent)>house(root)['ceilings'].get('pictures_without_words', 0):
+        yield from (f'{c.where}: a picture without words: say in `#| fig-alt:` what is drawn and what one sees' for c in silent)
+
 LINK = re.compile(r'\]\(([^)#\s:]+)(#[^)]*)?\)')
 
 def pages(root): # folder of the project
@@ -334,7 +342,7 @@ def raised(root): # folder of the project
 
 # --- all of them ---------------------------------------------------------------------------------------------------
 
-CHECKS = dict(exported=exported, chapters=chapters_told, types=types, ruff=ruff, two_modules=two_modules, order=order, models_asked=models_asked, outputs=outputs, pages=pages, torn=torn,
+CHECKS = dict(exported=exported, chapters=chapters_told, types=types, ruff=ruff, two_modules=two_modules, order=order, models_asked=models_asked, outputs=outputs, pictures=pictures, pages=pages, torn=torn,
               figures=check_figures, raised=raised)
 
 def found(name, root): # name of a check

@@ -7,6 +7,7 @@ from collections import Counter
 from functools import cached_property
 from pathlib import Path
 from statistics import mean, median
+import yaml
 
 APART = {'paper', 'tutorials', 'studies'}                   # folders of nbs/ whose cells no figure counts
 WIDTH = 110                                                 # characters a line of an exported cell
@@ -41,6 +42,17 @@ class Cell:
         "Statements beside imports and texts; None where the cell is no Python"
         idle = (ast.Import, ast.ImportFrom)
         return None if self.tree is None else [n for n in self.tree.body if not isinstance(n, idle) and not is_text(n)]
+
+    @cached_property
+    def drawn(self): return any(kind.startswith('image/') for o in self.outputs for kind in o.get('data', {}))
+
+    @cached_property
+    def options(self):
+        "What the build of the site reads of its directives, as it reads them; None where it can read none"
+        head = re.findall(r'\A(?:#\|.*\n?)*', self.source)[0]
+        of_quarto = [l[2:].strip() for l in head.split('\n') if ':' in l]
+        try: return yaml.safe_load('\n'.join(of_quarto)) or {}
+        except yaml.YAMLError: return None
 
     @property
     def defines(self): return any(isinstance(n, (ast.FunctionDef, ast.ClassDef)) for n in self.work or [])
@@ -102,7 +114,8 @@ def of_notebooks(books): # chapters
     cells = [c for b in books if b.name in each for c in b.exported if c.work!=[]]
     sizes = [len(c.lines) for c in cells]
     wide = sum(len(l)>WIDTH for c in cells for l in c.source.split('\n'))
-    return dict(lines_a_cell=median(sizes), lines_a_cell_p90=nth(sizes, .9), lines_too_wide=wide,
+    silent = sum(c.drawn and 'fig-alt' not in (c.options or {}) for b in books for c in b.cells)
+    return dict(pictures_without_words=silent, lines_a_cell=median(sizes), lines_a_cell_p90=nth(sizes, .9), lines_too_wide=wide,
                 lessons_a_cell=total['lessons']/total['exported'], lessons_in_the_poorest_chapter=min(ratio.values(), default=1.),
                 definitions_followed_by_a_lesson=total['shown']/total['defining'], four_cells_in_a_row=total['rows'])
 
