@@ -23,7 +23,7 @@ from .parts import refuse, take_common, with_prefix, without_prefix
 from .layers import CHANNELS, MIN_POINTS, Stages, channelwise, n_after # noqa: F401
 
 # %% ../nbs/50_network.ipynb #dbc017e8
-__getattr__ = moved(__name__, dict(LEAST='mirzai.layers:MIN_POINTS', paper_init='mirzai.learner'))
+__getattr__ = moved(__name__, dict(LEAST='mirzai.network:MIN_POINTS', paper_init='mirzai.learner'))
 
 # %% ../nbs/50_network.ipynb #e00497d4
 class SpectralNet(nn.Module):

@@ -15,6 +15,7 @@ from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted
 from .library import MirzaiError, property_info, panels
 from .transforms import SNV, column_factors, derivative_matrix, paper_pipeline
+from .transforms import STILL, varies # noqa: F401  still importable from here
 from .regressor import Refits, SpectralRegressor, starting_at, stop_rule
 from .parts import common_words, expect_number, expect_one_of, take_common
 
@@ -292,8 +293,8 @@ def remoteness(self:PLSR,
               )->np.ndarray: # (n,) about 1 for a soil like those of the training set
     "Hotelling's T² of the PLS scores over the number of components, doi 10.1214/aoms/1177732979"
     check_is_fitted(self)
-    spectra,_ = self._data(X, None, False)
-    T = (self._pre(spectra)-self.mean_)@self.rotations_    # (n, k) scores
+    Z = self._pre(self._data(X, None, False)[0])
+    T = (Z-self.mean_)@self.rotations_                     # (n, k) scores
     explains = self.score_var_>0                           # a component that explains nothing has no score
     return (T[:, explains]**2/self.score_var_[explains]).mean(1)
 
@@ -315,8 +316,7 @@ def as_function(self:PLSR,
     if self.preprocess is None:
         raise MirzaiError('attribute: PLSR(preprocess=None) has no SNV spectrum to explain')
     c = torch.from_numpy(self.spectrum_coef())
-    flat = np.ones((1, len(c)), np.float32)
-    flat[0, 0] = 1.5     # any spectrum gives the constant
+    flat = np.r_[1.5, np.ones(len(c)-1)].astype(np.float32)[None]     # any spectrum gives the constant
     z = SNV().fit_transform(flat.astype(np.float64))
     constant = float(self.predict_scale(flat)[0]-z[0]@c.numpy())
     return starting_at(lambda z: (z.double()@c+constant).to(z.dtype), through)
