@@ -6,7 +6,8 @@ from mirzai.library import *
 from mirzai.grids import *
 from mirzai.units import *
 from mirzai.page import *
-from mirzai.tables import spectral_columns, wavenumber_of, workbook_table
+from mirzai.tables import spectral_columns, wavenumber_of
+from mirzai.workbooks import workbook_table
 from mirzai.files import MANIFEST, atomic, check_output, output_folder, reading, would_be_lost
 from mirzai.columns import SHORT_NAMES, UNITS, LibraryFile, check_absorbance, library_from_table, to_absorbance
 from mirzai.parquet import LIBRARY_FORMAT, check_library_format

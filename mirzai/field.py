@@ -15,7 +15,7 @@ from pathlib import Path
 from .core import moved
 from .library import MirzaiError, panels, some
 from .files import atomic, dialect, office_text, text_rows
-from .tables import workbook_rows
+from .workbooks import workbook_rows
 from .uncertainty import as_reported
 from .units import MG_K, MG_K2O, THRESHOLDS, mg_k, mg_k2o, threshold, threshold_remarks # noqa: F401
 from .local import LEAST_LOCAL, bias_factor, local_score, skill # noqa: F401
