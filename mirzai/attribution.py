@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'RESOLUTION', 'FEATURE', 'REGIONS', 'Attribution', 'differentiable', 'exact_contributions',
-           'gradients_along', 'expected_gradients', 'by_captum', 'check_method', 'attribute', 'plot_beside']
+           'gradients_along', 'expected_gradients', 'by_captum', 'check_method', 'check_explained', 'attribute',
+           'plot_beside']
 
 # %% ../nbs/71_attribution.ipynb #29bda171
 import warnings, zlib, numpy as np, pandas as pd
@@ -178,7 +179,8 @@ def check_method(method:str, # a name in `METHODS`
         raise MirzaiError("attribute: 'deeplift' needs a network without a kernel: use method='shap'")
 
 # %% ../nbs/71_attribution.ipynb #f69513a8
-def _check_spectra(what, lib): # 'library' or 'baselines'
+def check_explained(what:str, lib:SpectralLibrary): # which of the two it is, for the message; spectra
+    "Refuse what has no spectra, or spectra with holes"
     if not len(lib): raise MirzaiError(f'attribute: {what} is empty: give at least one spectrum')
     bad = ~np.isfinite(lib.spectra).all(1)
     if bad.any():
@@ -199,7 +201,7 @@ def attribute(model, # fitted, of any kind that has `as_function`
     "Split predictions among the wavenumbers"
     method = method or ('linear' if model.exact_from==through else 'shap')
     check_method(method, model, through)
-    for what,lib in (('library', library), ('baselines', baselines)): _check_spectra(what, lib)
+    for what,lib in (('library', library), ('baselines', baselines)): check_explained(what, lib)
     f = model.as_function(through)
     rows = np.random.default_rng(seed).permutation(len(baselines))[:n_baselines]
     X, B = (to_grid(lib, model.wavenumbers_).spectra for lib in (library, baselines[rows]))
