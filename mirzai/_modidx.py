@@ -1671,6 +1671,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                               'mirzai.store._manifest_of': ('store.html#_manifest_of', 'mirzai/store.py'),
                               'mirzai.store._other_code': ('store.html#_other_code', 'mirzai/store.py'),
                               'mirzai.store._refuse_others': ('store.html#_refuse_others', 'mirzai/store.py'),
+                              'mirzai.store._sum': ('store.html#_sum', 'mirzai/store.py'),
                               'mirzai.store._sums': ('store.html#_sums', 'mirzai/store.py'),
                               'mirzai.store.record_made': ('store.html#record_made', 'mirzai/store.py'),
                               'mirzai.store.task_key': ('store.html#task_key', 'mirzai/store.py'),
