@@ -390,7 +390,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'mirzai.ensemble.Ensemble.remoteness': ('ensemble.html#ensemble.remoteness', 'mirzai/ensemble.py'),
                                  'mirzai.ensemble.Ensemble.slow': ('ensemble.html#ensemble.slow', 'mirzai/ensemble.py'),
                                  'mirzai.ensemble.Ensemble.unpack': ('ensemble.html#ensemble.unpack', 'mirzai/ensemble.py'),
-                                 'mirzai.ensemble._check_members': ('ensemble.html#_check_members', 'mirzai/ensemble.py'),
                                  'mirzai.ensemble.check_ensemble': ('ensemble.html#check_ensemble', 'mirzai/ensemble.py')},
             'mirzai.evaluating': { 'mirzai.evaluating._by_size': ('evaluating.html#_by_size', 'mirzai/evaluating.py'),
                                    'mirzai.evaluating.averaged_over': ('evaluating.html#averaged_over', 'mirzai/evaluating.py'),
