@@ -2,6 +2,7 @@
 import re
 import numpy as np, pandas as pd, pytest
 from mirzai.attribution import Attribution, attribute, differentiable
+from mirzai.claims import REPLACING
 from mirzai.library import MirzaiError, SpectralLibrary
 from mirzai.loading import write_library
 from mirzai.plsr import PLSR
@@ -67,7 +68,8 @@ def test_a_network_band_planted_in_the_spectra_holds_and_one_in_the_picture_does
     lib = SpectralLibrary(lib.spectra+.6*(np.log10(lib.y())[:, None]+1)*peak, g, lib.properties)
     train, test = lib[:600], lib[600:640]
     nets = [CNNRegressor(recipe='large', epochs=6, seed=s).fit(train) for s in range(3)]
-    a = attribute(nets[0], test, train, steps=1, quiet=True)
+    a = v.picture(nets[0], test, train, quiet=True)
+    assert a.replacing
     near = lambda t, x: t[(t.low<x)&(t.high>x)]
     true = near(v.verdicts(nets, test, train, a, pd.DataFrame(dict(wavenumber=g, strength=peak)), n_test=20, most=6, permutations=2, quiet=True), 2150)
     assert (true.verdict=='holds').any(), true.T
@@ -75,6 +77,29 @@ def test_a_network_band_planted_in_the_spectra_holds_and_one_in_the_picture_does
     a.values[:, i:j] += .1*np.linspace(-1, 1, len(a))[np.argsort(np.argsort(a.predicted)), None]
     false = near(v.verdicts(nets, test, train, a, n_test=20, most=4, quiet=True), 3820)
     assert len(false) and (false.verdict=='does not hold').all() and (false.deletion=='does not hold').all()
+
+def test_a_picture_by_replacing_lies_where_the_function_looks():
+    "And nowhere else but within a window of it"
+    from mirzai.claims import replacing_contributions
+    rng = np.random.default_rng(1)
+    z = np.cumsum(rng.normal(size=(30, len(w))), 1).astype(np.float32)/20
+    values, = replacing_contributions(only_true, z, z.mean(0), w)
+    near = (w>TRUE[0]-30)&(w<TRUE[1]+30)
+    assert values.shape==z.shape and (values[:, ~near]==0).all() and (np.abs(values[:, near]).mean(0)>0).mean()>.7
+
+def test_hills_side_by_side_are_claims_of_their_own():
+    grid, t = 1000+4*np.arange(200), np.linspace(-1, 1, 40)[:, None]
+    hill = lambda at: np.exp(-(np.arange(200)-at)**2/200)
+    values = t*(hill(80)+hill(106))
+    claims = {m: v.important_bands(Attribution(values, values, grid, t[:, 0], 0., m)) for m in ('made up', REPLACING)}
+    assert [len(b) for b in claims.values()]==[1, 2] and (claims[REPLACING].high-claims[REPLACING].low).max()<100
+
+def test_plsr_is_pictured_by_its_contributions(sample):
+    lib = sample.select('kex'); models = [PLSR(4).fit(lib[k:60+k]) for k in (0, 20)]
+    how = dict(n_test=5, most=3, random=2, permutations=2, quiet=True)
+    a = attribute(models[0], lib[80:90], lib[:60], quiet=True)
+    pd.testing.assert_frame_equal(v.verdicts(models, lib[80:90], lib[:60], **how), v.verdicts(models, lib[80:90], lib[:60], a, **how))
+    assert not a.replacing
 
 def test_without_a_control_a_network_holds_nothing(sample):
     from mirzai.learner import CNNRegressor
