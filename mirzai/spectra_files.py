@@ -6,7 +6,7 @@
 __all__ = ['SpectraFiles', 'read_instruments', 'spectra_chunks']
 
 # %% ../nbs/26_spectra_files.ipynb #8f62236a
-import os, re, warnings
+import os, warnings
 import numpy as np, pandas as pd
 from collections import Counter
 from fastcore.basics import patch, store_attr
