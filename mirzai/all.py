@@ -35,6 +35,7 @@ from mirzai.marks import as_plain, code_fingerprint, imports_of, library_fingerp
 from mirzai.plsr import *
 from mirzai.kernels import *
 from mirzai.gpr import *
+from mirzai.layers import *
 from mirzai.network import *
 from mirzai.backbone import Backbone, load_backbone
 from mirzai.datablock import *

@@ -64,7 +64,7 @@ def movements(models:list, # `Refits` that see alike
     "How each prediction of each model moves when a band is replaced"
     import torch
     def predicted(spectra):
-        features = models[0].see(torch.from_numpy(spectra)[:, None])
+        features = models[0].features(torch.from_numpy(spectra)[:, None])
         return np.stack([model.tell(features).numpy() for model in models])
     with torch.no_grad():
         usual = predicted(z)
