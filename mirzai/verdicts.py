@@ -11,7 +11,6 @@ __all__ = ['TESTS', 'MARK', 'importances', 'agreement', 'randomised', 'concentra
 import numpy as np, pandas as pd
 from functools import partial
 from fastcore.basics import patch
-from scipy.stats import rankdata
 from .core import moved as moved_names
 from .library import SpectralLibrary, Progress
 from .attribution import Attribution, attribute, differentiable, expected_gradients
@@ -159,10 +158,12 @@ def auroc(importance, # (p,) any measure of importance
 
 def area_under_roc(true, v # (p,) boolean; (p,) numbers
                   )->float: # .5: chance
-    "By ranks (Mann & Whitney 1947)"
-    n = true.sum()
-    above = rankdata(v)[true].sum()-n*(n+1)/2
-    return above/(n*(len(v)-n))
+    "The share of pairs that are in order (Mann & Whitney 1947)"
+    if np.isnan(v).any(): return np.nan
+    ours = np.sort(v[true])
+    others = np.sort(v[~true])
+    below,not_above = (np.searchsorted(others, ours, side).sum() for side in ('left', 'right'))
+    return (below+not_above)/2/(len(ours)*len(others))
 
 # %% ../nbs/75_verdicts.ipynb #8d327e85
 TESTS = ['deletion', 'agreement', 'randomised', 'control', 'drivers']
