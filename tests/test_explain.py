@@ -101,6 +101,18 @@ def test_plsr_is_pictured_by_its_contributions(sample):
     pd.testing.assert_frame_equal(v.verdicts(models, lib[80:90], lib[:60], **how), v.verdicts(models, lib[80:90], lib[:60], a, **how))
     assert not a.replacing
 
+def test_a_network_is_explained_by_replacing(sample):
+    "Bands, page and faithfulness are of one and the same picture"
+    from types import SimpleNamespace
+    from mirzai import explaining
+    from mirzai.learner import CNNRegressor
+    lib = sample.select('kex'); net = CNNRegressor(nets=1, epochs=2).fit(lib[:60])
+    p = SimpleNamespace(model=net, others=list, baselines=lib[:60])
+    e = explaining._explained(p, lib[60:64], None, None, None, None, dict(by=None, through='snv', control=False, seed=0), True)
+    assert e.attribution.replacing and 'are replaced by the mean soil' in explaining.explanation_figures(e)['bands'][1]
+    a = v.by_replacing(net, lib[60:64], lib[:60])
+    assert list(e.bands.low)==list(v.important_bands(a, 12).low) and e.attribution.log10
+
 def test_without_a_control_a_network_holds_nothing(sample):
     from mirzai.learner import CNNRegressor
     lib = sample.select('kex')
