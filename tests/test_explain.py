@@ -245,7 +245,7 @@ def test_the_control_needs_the_soils_of_the_training(mirzai, made, tmp_path):
 
 @pytest.mark.parametrize('kind', ['gpr', 'gpr-transfer', 'cnn-transfer'])
 def test_soils_the_model_never_saw_are_explained_without_a_control(mirzai, tmp_path, sample, kind):
-    write_library(sample[:30], tmp_path/'known.csv'); write_library(sample[300:320], tmp_path/'new.csv')
+    write_library(sample[:60], tmp_path/'known.csv'); write_library(sample[300:320], tmp_path/'new.csv')
     assert mirzai('train', tmp_path/'known.csv', '--model', kind, '--folds', 0, '--out', tmp_path/'m')[0]==0
     code, out, err = mirzai('explain', tmp_path/'m', tmp_path/'new.csv', '--most', 3, '--out', tmp_path/'e')
     assert code==0, err
