@@ -71,16 +71,16 @@ def synthetic(name, n, n_fresh, jobs):
             for errors,cal in (('of all', c), ('by order', own)):
                 row,t = kept(model, cal, new, label|dict(errors=errors))
                 rows.append(row); orders.append(t)
-            look = domain.look(new, model)
+            look = domain.assess(new, model)
             flags.append(label|dict(n=len(new), flagged=flagged(look), **{f'{k}_beyond': (look[k]>1).mean() for k in ('q', 't2', 'remoteness')}))
     off = bias(model, own, train, fresh)
     label = dict(model=name, soils=f'SYNTHETIC, {len(train)}, {split}')
     some = fresh[:500]
-    odd += strangers(look, {k: domain.look(l, model) for k,l in spoiled(some).items()}, label)
+    odd += strangers(look, {k: domain.assess(l, model) for k,l in spoiled(some).items()}, label)
     hist = lambda l: (l.properties.order=='histosols').to_numpy()
     m = make().fit(poor := train[~hist(train)])
     d = fit_domain(m, poor)
-    odd += strangers(d.look(fresh[~hist(fresh)], m), {'histosols, none in training': d.look(fresh[hist(fresh)], m)}, label)
+    odd += strangers(d.assess(fresh[~hist(fresh)], m), {'histosols, none in training': d.assess(fresh[hist(fresh)], m)}, label)
     return rows, orders, off, flags, odd
 
 def holdout(name, seed, others):
@@ -91,14 +91,14 @@ def holdout(name, seed, others):
     model,c,domain = fitted(make, train, None, 1)
     label = dict(model=name, soils=f'real, {len(train)}', folds='random by sample', judged_on='its test part')
     row,_ = kept(model, c, test, label|dict(errors='of all'))
-    known = domain.look(test, model)
-    odd = strangers(known, {k: domain.look(l, model) for k,l in (spoiled(test, seed)|others).items()}, {})
+    known = domain.assess(test, model)
+    odd = strangers(known, {k: domain.assess(l, model) for k,l in (spoiled(test, seed)|others).items()}, {})
     for least in (12, 20):
         high = lambda l, least=least: l.properties.oc.to_numpy()>least
         poor,mineral = train[~high(train)], test[~high(test)]
         m = make().fit(poor)
         d = fit_domain(m, poor)
-        odd += strangers(d.look(mineral, m), {f'organic, oc above {least}%, none in training': d.look(lib[high(lib)], m)}, {})
+        odd += strangers(d.assess(mineral, m), {f'organic, oc above {least}%, none in training': d.assess(lib[high(lib)], m)}, {})
     return row, label|dict(n=len(test), flagged=flagged(known)), odd
 
 def real(name, seeds, jobs):

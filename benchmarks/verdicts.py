@@ -6,7 +6,7 @@
     python benchmarks/verdicts.py network [--n 6000] [--seed 0] [--out FOLDER]
         SYNTHETIC soils whose drivers are known; one network of the recipe for large libraries, two of other seeds, and the control's
         eight trainings on halves of the soils
-With --out the tables go to verdicts_nothing_MODEL.csv and verdicts_network.csv there; nbs/75_verdicts.ipynb shows those of nbs/results.
+With --out the tables go to verdicts_nothing_MODEL.csv and verdicts_network_SEED.csv there; nbs/75_verdicts.ipynb shows those of nbs/results.
 """
 import os
 os.environ['OMP_NUM_THREADS'] = '1'
@@ -24,6 +24,7 @@ from mirzai.claims import span_of
 from mirzai.verdicts import driver_rank, drivers_found, is_driver, verdicts
 
 KEPT = ['low', 'high', 'importance', 'deletion', 'agreement', 'randomised', 'control', 'verdict', 'deletion_p', 'steady', 'control_p', 'false_alarms']
+TESTED = [*KEPT, 'sign_agreement', 'rank_agreement', 'randomised_p', 'bands_of_nothing', 'strongest', 'share_on_drivers']
 
 def four_fifths(lib, seed): return lib[np.sort(np.random.default_rng(seed).permutation(len(lib))[:int(.8*len(lib))])]
 
@@ -57,7 +58,7 @@ def network(n, seed, out):
     on = is_driver(true, w)
     t['strongest'] = driver_rank(t, true, w)>=.8
     t['share_on_drivers'] = [on[slice(*span_of(w, b))].mean() for b in t.itertuples()]
-    if out: t[[*KEPT, 'strongest', 'share_on_drivers']].round(4).to_csv(Path(out)/'verdicts_network.csv', index=False)
+    if out: t[TESTED].round(4).to_csv(Path(out)/f'verdicts_network_{seed}.csv', index=False)
     report(t, true, w)
 
 def report(t, true, w):
@@ -66,6 +67,7 @@ def report(t, true, w):
     for b in held.itertuples(): inside[slice(*span_of(w, b))] = True
     print(t[['low', 'high', 'importance', 'deletion', 'agreement', 'randomised', 'control', 'verdict', 'strongest', 'share_on_drivers']].round(2).to_string())
     print(f'SYNTHETIC: of {len(strong)} bands with the strongest drivers {(strong.verdict=="holds").sum()} hold; {len(held)} of all {len(t)}')
+    print(f'control: of {t.bands_of_nothing.iloc[0]:.0f} bands of models of nothing {t.false_alarms.iloc[0]:.1%} would pass')
     if not len(held): return                                # nothing to say where it lies
     print(f'share of points on the strongest fifth of the drivers: in bands that hold {on[inside].mean():.0%}, anywhere {on.mean():.0%}')
     print(f'of bands that hold {held.strongest.mean():.0%} are among the strongest fifth of places; share of the strongest drivers found {drivers_found(held, true, w):.0%}')

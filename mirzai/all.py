@@ -6,7 +6,8 @@ from mirzai.library import *
 from mirzai.grids import *
 from mirzai.units import *
 from mirzai.page import *
-from mirzai.tables import spectral_columns, wavenumber_of, workbook_table
+from mirzai.tables import spectral_columns, wavenumber_of
+from mirzai.workbooks import workbook_table
 from mirzai.files import MANIFEST, atomic, check_output, output_folder, reading, would_be_lost
 from mirzai.columns import SHORT_NAMES, UNITS, LibraryFile, check_absorbance, library_from_table, to_absorbance
 from mirzai.parquet import LIBRARY_FORMAT, check_library_format
@@ -34,6 +35,7 @@ from mirzai.marks import as_plain, code_fingerprint, imports_of, library_fingerp
 from mirzai.plsr import *
 from mirzai.kernels import *
 from mirzai.gpr import *
+from mirzai.layers import *
 from mirzai.network import *
 from mirzai.backbone import Backbone, load_backbone
 from mirzai.datablock import *
@@ -55,7 +57,7 @@ from mirzai.verdicts import *
 from mirzai.response import *
 from mirzai.folds import fold_numbers, out_of_fold
 from mirzai.promises import coverage, held, reliability
-from mirzai.uncertainty import Calibration, calibrate, said
+from mirzai.uncertainty import Calibration, calibrate, as_reported
 from mirzai.applicability import Domain, fit_domain
 from mirzai.certificate import *
 from mirzai.checks import *
@@ -96,6 +98,6 @@ __all__ = [
 
 # names of 0.11 that changed
 __getattr__ = _moved(__name__, dict(
-    SEEN='mirzai.regressor:STARTS', displace='mirzai.datablock:displaced_batch', moved='mirzai.claims:movement',
+    said='mirzai.uncertainty:as_reported', SEEN='mirzai.regressor:STARTS', displace='mirzai.datablock:displaced_batch', moved='mirzai.claims:movement',
     seen_by='mirzai.claims:explained_spectra', SHARE='mirzai.claims:IMPORTANT_SHARE', LEAST='mirzai.experiment:MIN_TRAIN',
     FLAT='mirzai.response:FLAT_SLOPE', NARROW='mirzai.bands:LEAST_WIDTH'))

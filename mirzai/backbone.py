@@ -21,7 +21,8 @@ from .library import MirzaiError
 from .worlds import ASKED, WORLD_GRID
 from .kernels import alike, kernel_weights, rq, squared_tensors, tune
 from .pretraining import BackboneInput, file_hash
-from .network import KexCNN, NetRegressor, Preprocess, SpectralNet, Stages, channelwise, fold, n_after
+from .layers import KexCNN, Preprocess, Stages, channelwise, fold, n_after
+from .network import NetRegressor, SpectralNet
 from .regressor import Refits
 
 # %% ../nbs/53_backbone.ipynb #058a0254

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['FARTHEST', 'MOST_POINTS', 'FEWEST_ERRORS', 'MOST_ERRORS', 'check_wavenumbers', 'check_identity', 'check_counted',
-           'check_history', 'check_groups', 'check_calibration', 'check_domain', 'check_finite']
+           'check_history', 'check_groups', 'check_error_settings', 'check_shapes', 'check_calibration', 'check_domain',
+           'check_finite']
 
 # %% ../nbs/80_checks.ipynb #d8c476cb
 import re, numpy as np
@@ -14,17 +15,19 @@ from .parts import AGAIN, expect_number, expect_one_of, expect_text, refuse
 from .applicability import STATISTICS
 
 # %% ../nbs/80_checks.ipynb #9f91eb90
-FARTHEST,MOST_POINTS = 50_000,100_000   # cm⁻¹; points of a spectrum
+FARTHEST = 50_000      # cm⁻¹
+MOST_POINTS = 100_000  # of a spectrum
 
-def check_wavenumbers(w): # what the folder says
-    "Rising, finite, positive"
+def check_wavenumbers(w # what the folder says
+                     ):
+    "Refuse what is no rising list of positive numbers"
     if not isinstance(w, list) or not 2<=len(w)<=MOST_POINTS: refuse('wavenumbers', w, 'a list of numbers')
     for v in w: expect_number('a wavenumber', v, 1e-9, FARTHEST)
     if (np.diff(w)<=0).any(): refuse('wavenumbers', w, 'rising')
 
 # %% ../nbs/80_checks.ipynb #612d11d0
 def check_identity(meta:dict): # what model.json says
-    "What is predicted, on which scale, from what"
+    "Refuse what cannot be predicted, or not on this scale, or not from this"
     target = meta['target']
     if not isinstance(target, str) or not re.fullmatch(r'\w[\w .,%()/+*-]{0,59}', target):
         refuse('target', target, 'the name of a property')
@@ -35,75 +38,107 @@ def check_identity(meta:dict): # what model.json says
 
 # %% ../nbs/80_checks.ipynb #e1e1803e
 def check_counted(what:str, counted): # an entry and what it says
-    "Names and how many of each"
+    "Refuse what is no list of names with a number each"
     if not isinstance(counted, dict): refuse(what, counted, 'names and numbers')
     for name,count in counted.items(): expect_number(f'{what} of {name[:40]}', count, 0, 1e9, whole=True)
 
 # %% ../nbs/80_checks.ipynb #33e8df54
-def check_history(t:dict): # `training` of model.json
-    "What a model remembers of its training library"
-    expect_number('training.n', t['n'], 1, 1e9, whole=True)
-    expect_number('training.below_limit', t['below_limit'], 0, t['n'], whole=True)
-    for k in ('minimum', 'median', 'maximum'): expect_number(f'training.{k}', t[k], -1e12, 1e12)
-    if not t['minimum']<=t['median']<=t['maximum']: refuse('training.median', t['median'], 'between minimum and maximum')
-    expect_one_of('training.synthetic', t['synthetic'], (True, False))
-    for k in ('library', 'sha256'): expect_text(f'training.{k}', t[k])
-    for k in ('dropped', 'orders', 'sources', 'countries'): check_counted(f'training.{k}', t[k])
+def check_history(training:dict # of model.json
+                 ):
+    "Refuse what no training library can have been"
+    expect_number('training.n', training['n'], 1, 1e9, whole=True)
+    expect_number('training.below_limit', training['below_limit'], 0, training['n'], whole=True)
+    for name in ('minimum', 'median', 'maximum'):
+        expect_number(f'training.{name}', training[name], -1e12, 1e12)
+    median = training['median']
+    if not training['minimum']<=median<=training['maximum']:
+        refuse('training.median', median, 'between minimum and maximum')
+    expect_one_of('training.synthetic', training['synthetic'], (True, False))
+    for name in ('library', 'sha256'): expect_text(f'training.{name}', training[name])
+    for name in ('dropped', 'orders', 'sources', 'countries'):
+        check_counted(f'training.{name}', training[name])
 
 # %% ../nbs/80_checks.ipynb #6d23b1c2
-def check_groups(label, names, n): # (n,) codes; what they stand for; samples
-    "Codes that have a name each"
+def check_groups(label, names, n # (n,) codes; what they stand for; samples
+                ):
+    "Refuse codes that have no name"
     for name in names: expect_text('calibration.names', name)
-    if label.shape!=(n,) or label.dtype.kind not in 'iu' or not ((label>=0)&(label<len(names))).all(): raise ValueError('groups')
+    whole = label.shape==(n,) and label.dtype.kind in 'iu'
+    if not whole or not ((label>=0)&(label<len(names))).all(): raise ValueError('groups')
 
 # %% ../nbs/80_checks.ipynb #43bbd5f2
-FEWEST_ERRORS,MOST_ERRORS = 10,100_000   # behind one interval
+FEWEST_ERRORS = 10     # behind one interval
+MOST_ERRORS = 100_000
 
-def check_calibration(arrays:dict, s:dict, # of `Calibration`
-                      meta:dict # what model.json says
-                     ):
-    "Can errors and settings be those of this model?"
+def check_error_settings(s:dict, # settings of a `Calibration`
+                         meta:dict # what model.json says
+                        ):
+    "Refuse settings that no calibration of this model has"
     expect_one_of('calibration.target', s['target'], (meta['target'],))
     expect_one_of('calibration.log10', s['log10'], (meta['log10'],))
     if s['k'] is not None: expect_number('calibration.k', s['k'], 1, MOST_ERRORS, whole=True)
     expect_number('calibration.beta', s['beta'], 0, 1e3)
-    if s['window'] is not None: expect_number('calibration.window', s['window'], FEWEST_ERRORS, MOST_ERRORS, whole=True)
+    window = s['window']
+    if window is not None: expect_number('calibration.window', window, FEWEST_ERRORS, MOST_ERRORS, whole=True)
     expect_number('calibration.poorer', s['poorer'], 0, 1)
     expect_text('calibration.split', s['split'])
     expect_text('calibration.by', s['by'], none=True)
     check_counted('calibration.left_out', s['left_out'])
-    n,p,(k,_) = len(arrays['residual']), len(meta['wavenumbers']), arrays['axes'].shape
-    shapes = dict(wavenumbers=(p,), center=(p,), axes=(k, p), place=(n, k), predicted=(n,), residual=(n,), difficulty=(n,), limit=(n,))
-    if n<2 or any(arrays[name].shape!=shape for name,shape in shapes.items()): raise ValueError('calibration')
-    if not (arrays['difficulty']>0).all() or not np.allclose(arrays['wavenumbers'], meta['wavenumbers']): raise ValueError('calibration')
+
+# %% ../nbs/80_checks.ipynb #a74b7d16
+def check_shapes(arrays:dict, shapes:dict, # by name; what each must be
+                 what:str # the error
+                ):
+    "Refuse arrays of other shapes"
+    if any(arrays[name].shape!=shape for name,shape in shapes.items()): raise ValueError(what)
+
+# %% ../nbs/80_checks.ipynb #16a11816
+def check_calibration(arrays:dict, s:dict, # of `Calibration`
+                      meta:dict # what model.json says
+                     ):
+    "Refuse errors and settings that cannot be those of this model"
+    check_error_settings(s, meta)
+    n = len(arrays['residual'])
+    p = len(meta['wavenumbers'])
+    k,_ = arrays['axes'].shape
+    each = dict.fromkeys(('predicted', 'residual', 'difficulty', 'limit'), (n,))
+    if n<2: raise ValueError('calibration')
+    shapes = dict(wavenumbers=(p,), center=(p,), axes=(k, p), place=(n, k))
+    check_shapes(arrays, shapes|each, 'calibration')
+    same_grid = np.allclose(arrays['wavenumbers'], meta['wavenumbers'])
+    if not (arrays['difficulty']>0).all() or not same_grid: raise ValueError('calibration')
     if s['by'] is not None: check_groups(arrays['label'], s['names'], n)
 
 # %% ../nbs/80_checks.ipynb #kp000015
 def check_domain(arrays:dict, s:dict, # of `Domain`
                  meta:dict # what model.json says
                 ):
-    "Can limits and directions be those of this model?"
+    "Refuse limits and directions that cannot be those of this model"
     expect_number('domain.share', s['share'], 0, 1)
     expect_number('domain.n', s['n'], 1, 1e9, whole=True)
     expect_text('domain.split', s['split'])
     for name in STATISTICS:
-        limit,typical = s['limits'][name], s['typical'][name]
-        if name=='remoteness' and limit is None and typical is None: continue      # the model has no distance of its own
+        limit = s['limits'][name]
+        typical = s['typical'][name]
+        if name=='remoteness' and limit is None and typical is None: continue   # the model has no distance
         expect_number(f'domain.typical.{name}', typical, 1e-300, 1e300)
         expect_number(f'domain.limits.{name}', limit, typical, 1e300)
     p,slopes = len(meta['wavenumbers']), len(arrays['slope_middle'])
     k,m = len(arrays['axes']), len(arrays['slope_axes'])
-    shapes = dict(wavenumbers=(p,), middle=(p,), axes=(k, p), variance=(k,), slope_axes=(m, slopes), slope_unit=(slopes,))
-    if any(arrays[name].shape!=shape for name,shape in shapes.items()): raise ValueError('domain')
-    if not (arrays['variance']>0).all() or not (arrays['slope_unit']>0).all(): raise ValueError('domain')
-    if not np.allclose(arrays['wavenumbers'], meta['wavenumbers']): raise ValueError('domain')
+    shapes = dict(wavenumbers=(p,), middle=(p,), axes=(k, p), variance=(k,),
+                  slope_axes=(m, slopes), slope_unit=(slopes,))
+    check_shapes(arrays, shapes, 'domain')
+    positive = (arrays['variance']>0).all() and (arrays['slope_unit']>0).all()
+    if not positive or not np.allclose(arrays['wavenumbers'], meta['wavenumbers']): raise ValueError('domain')
 
 # %% ../nbs/80_checks.ipynb #kp000018
-def check_finite(arrays:dict): # of the weights file
+def check_finite(arrays:dict # of the weights file
+                ):
     "Refuse numbers that are none"
     for name,a in arrays.items():
-        if a.dtype.kind not in 'fiub': raise MirzaiError(f'weights.safetensors: {name} holds no numbers: {AGAIN}')
+        if a.dtype.kind not in 'fiub':
+            raise MirzaiError(f'weights.safetensors: {name} holds no numbers: {AGAIN}')
         if a.dtype.kind!='f' or name=='calibration/limit': continue
-        spread = name.endswith('/spread')
-        if np.isnan(a).any() or (a<=0).any() if spread else not np.isfinite(a).all():
-            raise MirzaiError(f'weights.safetensors: {name} holds numbers that are none: {AGAIN}')
+        if name.endswith('/spread'): bad = np.isnan(a).any() or (a<=0).any()
+        else: bad = not np.isfinite(a).all()
+        if bad: raise MirzaiError(f'weights.safetensors: {name} holds numbers that are none: {AGAIN}')

@@ -12,7 +12,7 @@ from fastcore.basics import store_attr
 from soilspecdl.dataloader import SpectralBlock, TensorSpectrum
 from .core import moved
 from .library import SpectralLibrary, concat, property_info
-from .network import Preprocess
+from .layers import Preprocess
 
 # %% ../nbs/54_datablock.ipynb #5bb45f3a
 def spectral_block(lib:SpectralLibrary, # training and validation rows

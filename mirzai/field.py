@@ -15,8 +15,8 @@ from pathlib import Path
 from .core import moved
 from .library import MirzaiError, panels, some
 from .files import atomic, dialect, office_text, text_rows
-from .tables import workbook_rows
-from .uncertainty import said
+from .workbooks import workbook_rows
+from .uncertainty import as_reported
 from .units import MG_K, MG_K2O, THRESHOLDS, mg_k, mg_k2o, threshold, threshold_remarks # noqa: F401
 from .local import LEAST_LOCAL, bias_factor, local_score, skill # noqa: F401
 from .card import more_needed, validation_text # noqa: F401
@@ -311,7 +311,7 @@ def with_reported(t:pd.DataFrame # predictions
     if 'predicted' not in t or 'reported' in t: return t
     out = t.copy()
     place = list(t).index('predicted')+1
-    out.insert(place, 'reported', [said(v) for v in t.predicted])
+    out.insert(place, 'reported', [as_reported(v) for v in t.predicted])
     return out
 
 # %% ../nbs/85_field.ipynb #98f82a60

@@ -12,7 +12,7 @@ import numpy as np, pandas as pd
 from fastcore.xml import B, Div, H2, H3, Li, P, Section, Ul
 from .library import MirzaiError, panels, some
 from .page import embed, html_table, page, svg
-from .uncertainty import LIMITS, said
+from .uncertainty import LIMITS, as_reported
 from .units import method_words
 from .local import holds
 from .card import promise_text, validation_text
@@ -132,7 +132,7 @@ def interval_in_words(lower:float, upper:float # ends of an interval, cmol(+)/kg
                      )->str:
     "An interval as a careful person would say it"
     method_limit = (LIMITS[0], LIMITS[0])
-    low,high = (said(v, method_limit) for v in (lower, upper))
+    low,high = (as_reported(v, method_limit) for v in (lower, upper))
     return low if low==high else f'{low} to {high}'
 
 # %% ../nbs/89_field_page.ipynb #7b461b84
@@ -140,12 +140,12 @@ def sample_table(t:pd.DataFrame # predictions
                 )->pd.DataFrame: # all columns text, the most urgent first
     "The samples as a reader wants them"
     t = most_urgent_first(t)
-    value = lambda v: v if isinstance(v, str) else said(v)
+    value = lambda v: v if isinstance(v, str) else as_reported(v)
     chance = lambda p: '' if np.isnan(p) else chance_in_words(p)
     out = pd.DataFrame(dict(id=t.id.astype(str)))
     if 'field' in t: out['field'] = t.field
     if 'observed' in t: out['observed'] = [value(v) for v in t.observed]
-    out['reported'] = t.predicted.map(said)
+    out['reported'] = t.predicted.map(as_reported)
     if 'lower' in t: out['interval'] = list(map(interval_in_words, t.lower, t.upper))
     if 'p_below' in t: out['p below'] = t.p_below.map(chance)
     last = ['decision', 'reason'] if 'decision' in t else ['flag'] if 'flag' in t else []
@@ -157,7 +157,7 @@ MOST_DOUBTFUL = 10   # samples of each kind that are explained one by one
 def doubt(row # flag, predicted, lower, upper, p_below; `dear`: the cost of the better guess
          )->str:
     "Why no decision stands on one sample"
-    predicted = said(row.predicted)
+    predicted = as_reported(row.predicted)
     if row.flag: return f'Flagged: {row.flag}. Its prediction ({predicted}) is no ground for anything.'
     interval = interval_in_words(row.lower, row.upper)
     chance = chance_in_words(row.p_below)
@@ -213,7 +213,7 @@ def field_section(fields:pd.DataFrame # from `by_field`
     names = dict(median='predicted', n='samples', area_ha='hectares')
     t = most_urgent_first(fields.rename(columns=names))
     area = lambda v: '' if v!=v else f'{v:g}'
-    in_words = dict(hectares=area, predicted=said, mean=said)
+    in_words = dict(hectares=area, predicted=as_reported, mean=as_reported)
     t = t.assign(**{name: t[name].map(words) for name,words in in_words.items() if name in t})
     return table_section('By field, the most urgent first', 'fields', t)
 

@@ -10,7 +10,7 @@ __all__ = ['LSC', 'SLOPE', 'neighbours', 'move_statistics', 'first_weights', 'le
 # %% ../nbs/51_fused.ipynb #c54901bb
 import copy, torch, torch.nn.functional as F
 from functools import lru_cache
-from .network import KexCNN
+from .layers import KexCNN
 
 # %% ../nbs/51_fused.ipynb #88d54afa
 # three neighbours from their level, slope and curvature: x0 = l-s+c, x1 = l, x2 = l+s+c

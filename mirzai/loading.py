@@ -24,8 +24,9 @@ from .library import SpectralLibrary
 from .origin import origin_of
 from .parquet import LIBRARY_FORMAT, _group_spectra # noqa: F401
 from .parquet import check_library_format, open_parquet, parquet_file, write_parquet
-from .tables import Axis, CELLS, HEAD_LINES, as_number, find_layout, spectral_columns, workbook_rows
+from .tables import Axis, HEAD_LINES, as_number, find_layout, spectral_columns
 from .tables import wavenumber_of # noqa: F401
+from .workbooks import CELLS, workbook_rows
 
 # %% ../nbs/15_loading.ipynb #92579d7c
 # what lived here until 0.11

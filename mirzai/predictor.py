@@ -93,7 +93,7 @@ def numbers(self:Predictor,
         if threshold is not None: t['p_below'] = errors.p_below(t.predicted, X, threshold, labels)
     t['against'] = SNV().fit_transform(X)@(self.typical-self.typical.mean())<0
     if not self.domain: return t.assign(strangeness=np.nan, reason='')
-    odd = self.domain.look(SpectralLibrary(X, self.model.wavenumbers_), model)
+    odd = self.domain.assess(SpectralLibrary(X, self.model.wavenumbers_), model)
     return t.assign(strangeness=odd.strangeness.to_numpy(), reason=odd.reason.to_numpy())
 
 # %% ../nbs/84_predictor.ipynb #pr000004

@@ -18,7 +18,7 @@ from .grids import EDGE, neighbours_of
 from .library import MirzaiError, Progress
 from .worlds import ASKED, HIGHEST, LOWEST, WORLD_GRID, soils
 from .kernels import air_gap, line_over
-from .network import KexCNN, Preprocess
+from .layers import KexCNN, Preprocess
 from .fused import can_fuse, fused
 
 # %% ../nbs/52_pretraining.ipynb #bb000009

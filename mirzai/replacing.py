@@ -63,7 +63,7 @@ def predicted_ids(path # a file
 
 def _ids_in_book(path:Path)->list|None:
     "The same for a workbook"
-    from mirzai.tables import workbook_rows
+    from mirzai.workbooks import workbook_rows
     try:
         head,*rows = workbook_rows(path)
         ours = tuple(head[:1])==('id',) and tuple(head[-1:])==('flag',)

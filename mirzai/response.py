@@ -21,33 +21,40 @@ def dose_response(model, # fitted
     "How far predictions follow an addition, pair by pair, on the model's scale"
     if sorted(map(str, before.ids))!=sorted(map(str, after.ids)) or len(set(before.ids))<len(before):
         raise MirzaiError('dose_response: before and after must hold the same sample ids, each once')
-    after,scale = after.by_id(before.ids), np.log10 if model.scale_ else (lambda y: y)
-    known = [scale(l.y(model.target)) for l in (before, after)]
-    told = [model.predict_scale(l) for l in (before, after)]
-    back = (lambda t: 10**t) if model.scale_ else (lambda t: t)
-    t = pd.DataFrame(dict(before=back(known[0]), after=back(known[1]), predicted_before=back(told[0]),
-                          predicted_after=back(told[1]), expected=known[1]-known[0], seen=told[1]-told[0]),
-                     index=pd.Index(before.ids, name='id'))
-    return t[np.isfinite(t).all(axis=1)]   # a pair with a value missing says nothing
+    pair = before, after.by_id(before.ids)
+    def to_scale(y): return np.log10(y) if model.scale_ else y
+    def from_scale(t): return 10**t if model.scale_ else t
+    measured = [to_scale(lib.y(model.target)) for lib in pair]
+    predicted = [model.predict_scale(lib) for lib in pair]
+    table = pd.DataFrame(dict(before=from_scale(measured[0]), after=from_scale(measured[1]),
+                              predicted_before=from_scale(predicted[0]),
+                              predicted_after=from_scale(predicted[1]),
+                              expected=measured[1]-measured[0], seen=predicted[1]-predicted[0]),
+                         index=pd.Index(before.ids, name='id'))
+    return table[np.isfinite(table).all(axis=1)]   # a pair with a value missing says nothing
 
 # %% ../nbs/76_response.ipynb #c2bc0dfe
 def response(t:pd.DataFrame, # from `dose_response`
-             draws:int=1000, seed:int=0
+             draws:int=1000, # of the bootstrap
+             seed:int=0 # of the draws
             )->dict: # n, slope, low, high
     "The slope of seen on expected, with its 95% interval"
-    x,y,rng = t.expected.to_numpy(), t.seen.to_numpy(), np.random.default_rng(seed)
-    if not (x@x>0): raise MirzaiError('dose_response: nothing was added to any sample')
-    rows = rng.integers(len(x), size=(draws, len(x)))
-    s = (x[rows]*y[rows]).sum(1)/np.maximum((x[rows]**2).sum(1), 1e-12)
-    low,high = np.percentile(s, [2.5, 97.5])
-    return dict(n=len(x), slope=float(x@y/(x@x)), low=float(low), high=float(high))
+    step, answer = t.expected.to_numpy(), t.seen.to_numpy()
+    if not (step@step>0): raise MirzaiError('dose_response: nothing was added to any sample')
+    rows = np.random.default_rng(seed).integers(len(step), size=(draws, len(step)))
+    size = np.maximum((step[rows]**2).sum(1), 1e-12)
+    low, high = np.percentile((step[rows]*answer[rows]).sum(1)/size, [2.5, 97.5])
+    return dict(n=len(step), slope=float(step@answer/(step@step)), low=float(low), high=float(high))
 
 # %% ../nbs/76_response.ipynb #1479ed8f
 FLAT_SLOPE = .1   # a slope whose interval stays below this in size is flat
 
-def response_text(r:dict, name='kex')->str:
+def response_text(r:dict, # from `response`
+                  name:str='kex' # the property
+                 )->str:
     "What the slope means for a field that was fertilised, in a sentence"
-    shown = (f'of an addition of {property_info(name)["label"]} the prediction shows {r["slope"]:.2f} '
+    label = property_info(name)["label"]
+    shown = (f'of an addition of {label} the prediction shows {r["slope"]:.2f} '
              f'({r["low"]:.2f} to {r["high"]:.2f}; {r["n"]} pairs), where 1 would be all of it')
     if max(abs(r['low']), abs(r['high']))<FLAT_SLOPE:
         return (f'Flat response: {shown}. This model does not see what was added: on fields already '
@@ -58,12 +65,16 @@ def response_text(r:dict, name='kex')->str:
     return f'Partial response: {shown}.'
 
 # %% ../nbs/76_response.ipynb #f4d24e1e
-def plot_response(t:pd.DataFrame, ax=None, name='kex'):
+def plot_response(t:pd.DataFrame, # from `dose_response`
+                  ax=None, # axes to draw on
+                  name='kex' # the property
+                 ):
     "Seen against expected; the line is what full sight would give"
     if ax is None: ax = panels(figsize=(4.2, 3.4))
     ax.plot(t.expected, t.seen, '.', ms=4, alpha=.5, color='#0072B2')
     ends = np.array([0, t.expected.max()])
     ax.plot(ends, ends, 'k', lw=.8, label='all of it')
     ax.plot(ends, response(t)['slope']*ends, color='#D55E00', label='seen')
-    ax.set(xlabel='step of the property', ylabel='step of the prediction'); ax.legend()
+    ax.set(xlabel='step of the property', ylabel='step of the prediction')
+    ax.legend()
     return ax

@@ -71,12 +71,12 @@ def test_real_soils_are_flagged_as_promised(n, seeds, off):
         rows = np.random.default_rng([seed, n]).permutation(len(lib))
         d = fit_domain(m := PLSR(5).fit(lib[rows[:n]]), lib[rows[:n]])
         assert d.settings['share']==promised_share(n)[1]
-        return (d.look(lib[rows[n:]], m).reason!='').mean()
+        return (d.assess(lib[rows[n:]], m).reason!='').mean()
     assert abs(np.mean([found(s) for s in range(seeds)])-promised_share(n)[1])<off
 
 def off_promise(domain, new, model):
     "How much larger the share of flagged soils is than promised"
-    return (domain.look(new, model).reason!='').mean()-domain.settings['share']
+    return (domain.assess(new, model).reason!='').mean()-domain.settings['share']
 
 TOLD = .008     # 968 soils at .025 tell the share to .005
 
@@ -102,40 +102,40 @@ def test_wrong_limits_are_found_on_new_soils(libs, model, domain, factor, way):
 def test_strangers_do_not_pass(real):
     train,test = real
     d = fit_domain(m := plsr().fit(train), train)
-    known = d.look(test, m)
+    known = d.assess(test, m)
     rng = np.random.default_rng(0)
     for new,least in ((shifted(test, 8), .95), (lib_like(test, test.spectra+rng.normal(0, .01, test.spectra.shape)), .95),
                       (lib_like(test, 10**-test.spectra), .99), (lib_like(test, test.spectra[:, ::-1]), .99)):
-        assert separation(known.strangeness, d.look(new, m).strangeness)>least
-    assert (d.look(lib_like(test, 10**-test.spectra), m).reason!='').all() and (known.reason!='').mean()<=.06
+        assert separation(known.strangeness, d.assess(new, m).strangeness)>least
+    assert (d.assess(lib_like(test, 10**-test.spectra), m).reason!='').all() and (known.reason!='').mean()<=.06
 
 def test_training_soils_lie_nearer_than_the_limits_assume(libs, model, domain):
-    assert (domain.look(libs[0], model).reason!='').mean()<(domain.look(libs[1], model).reason!='').mean()
+    assert (domain.assess(libs[0], model).reason!='').mean()<(domain.assess(libs[1], model).reason!='').mean()
 
 def test_one_by_one_or_all_at_once(libs, model, domain):
     new = libs[1][:40]
-    each = pd.concat([domain.look(new[[i]], model) for i in range(len(new))])
-    assert np.allclose(each[NUMBERS], domain.look(new, model)[NUMBERS], rtol=1e-6) and list(each.index)==list(new.ids)
-    a,b = domain._measure(new.spectra, chunk=7), domain._measure(new.spectra)
+    each = pd.concat([domain.assess(new[[i]], model) for i in range(len(new))])
+    assert np.allclose(each[NUMBERS], domain.assess(new, model)[NUMBERS], rtol=1e-6) and list(each.index)==list(new.ids)
+    a,b = domain.measure(new.spectra, chunk=7), domain.measure(new.spectra)
     assert all(np.allclose(x, y, rtol=1e-9) for x,y in zip(a, b))
 
 def test_other_grids(libs, model, domain):
     fine = synthetic_library(1200, seed=1, wavenumbers=np.linspace(590, 4010, 1711)).by_id(libs[1].ids[:50])
-    assert (domain.look(fine, model).reason=='').mean()>.9
+    assert (domain.assess(fine, model).reason=='').mean()>.9
 
 def test_unusable_spectra(libs, model, domain):
     X = libs[1].spectra[:5].copy(); X[0, 3],X[1],X[2, 0] = np.nan, .5, -np.inf
-    t = domain.look(lib_like(libs[1][:5], X), model)
+    t = domain.assess(lib_like(libs[1][:5], X), model)
     assert t.reason.tolist()[:3]==[UNUSABLE]*3 and t[NUMBERS].isna().all(axis=1).tolist()==[True]*3+[False]*2
-    assert len(domain.look(libs[1][:0], model))==0
-    assert domain.look(lib_like(libs[1][:3], X[:3]), model).strangeness.isna().all()
+    assert len(domain.assess(libs[1][:0], model))==0
+    assert domain.assess(lib_like(libs[1][:3], X[:3]), model).strangeness.isna().all()
 
 def test_reasons_say_which_and_where(libs, model, domain):
     X = libs[1].spectra[:1].copy(); X[0, 250:254] += .5
-    t = domain.look(lib_like(libs[1][:1], X), model)
+    t = domain.assess(lib_like(libs[1][:1], X), model)
     low = int(w[250]//50*50)
     assert 'residual' in t.reason.iloc[0] and f'{low+50}-{low} cm-1' in t.reason.iloc[0] and t.strangeness.iloc[0]>1
-    t = domain.look(lib_like(libs[1][:50], 10**-libs[1].spectra[:50]), model)
+    t = domain.assess(lib_like(libs[1][:50], 10**-libs[1].spectra[:50]), model)
     assert t.reason.str.contains('further from the middle').any() and not t.reason.str.contains('\n').any()
 
 def test_stored_and_read_again(libs, model, domain):
@@ -143,13 +143,13 @@ def test_stored_and_read_again(libs, model, domain):
     arrays,settings = domain.pack()
     assert sum(a.nbytes for a in arrays.values())<500_000
     again = Domain(load(save(arrays)), json.loads(json.dumps(settings, allow_nan=False)))
-    assert again.look(libs[1], model).equals(domain.look(libs[1], model))
+    assert again.assess(libs[1], model).equals(domain.assess(libs[1], model))
 
 def test_without_a_model(libs, model, domain):
-    a,b = domain.look(libs[1]), domain.look(libs[1], model)
+    a,b = domain.assess(libs[1]), domain.assess(libs[1], model)
     assert a.remoteness.isna().all() and a.q.equals(b.q) and (a.strangeness<=b.strangeness).all()
     none = fit_domain(None, libs[0])
-    assert none.settings['limits']['remoteness'] is None and none.look(libs[1], model).remoteness.isna().all()
+    assert none.settings['limits']['remoteness'] is None and none.assess(libs[1], model).remoteness.isna().all()
 
 def test_cheap_limits_are_those_of_the_folds(libs, model, certified, domain):
     cheap = fit_domain(model, libs[0])
@@ -168,7 +168,7 @@ def test_groups_of_the_calibration(libs): assert certify(plsr, libs[0], by='orde
 def test_small_sets(libs):
     for n in (12, 40):
         lib = libs[0][:n]
-        t = fit_domain(m := PLSR(2).fit(lib), lib).look(libs[1][:30], m)
+        t = fit_domain(m := PLSR(2).fit(lib), lib).assess(libs[1][:30], m)
         assert np.isfinite(t.q).all() and np.isfinite(t.strangeness).all()
 
 def test_remoteness_of_plsr_and_gpr(libs):
@@ -188,7 +188,7 @@ def test_against_chemotools(real):
     d = fit_domain(None, train)
     z = lambda l: SNV().fit_transform(l.spectra.astype(float))
     theirs = outliers.HotellingT2(PCA(20, random_state=0).fit(z(train))).fit(z(train)).predict_residuals(z(test))
-    assert np.allclose(d._measure(test.spectra)[1], theirs, rtol=1e-4)
+    assert np.allclose(d.measure(test.spectra)[1], theirs, rtol=1e-4)
 
 def test_auroc():
     from sklearn.metrics import roc_auc_score
@@ -210,7 +210,7 @@ def test_unseen_of_a_network():
     far = m.remoteness(lib[80:])
     assert np.allclose(m.remoteness(lib[80:90]), far[:10], rtol=1e-3) and np.isfinite(unseen(m, lib[:80], lib[80:])).all()
     d = fit_domain(m, lib[:80])
-    assert d.settings['limits']['remoteness'] is None and np.isfinite(d.look(lib[80:], m).strangeness).all()
+    assert d.settings['limits']['remoteness'] is None and np.isfinite(d.assess(lib[80:], m).strangeness).all()
 
 def test_light():
     code = "import sys, mirzai.applicability; print([m for m in ('torch', 'fastai', 'captum', 'crepes', 'chemotools') if m in sys.modules])"

@@ -10,7 +10,7 @@ from mirzai.library import MirzaiError, SpectralLibrary, concat
 from mirzai.loading import read_library, write_library
 from test_instruments import affn, linked, opus, spa, spg, squeezed, xypoints
 
-MANY = float(os.environ.get('MIRZAI_FUZZ_TIMES', 1))       # 10 for a long night
+MANY = float(os.environ.get('MIRZAI_FUZZ_TIMES', .5))      # 2 every night, 10 for a long one
 def fuzz(n): return settings(max_examples=int(n*MANY), derandomize=True, deadline=None, database=None, print_blob=False,
                              suppress_health_check=list(HealthCheck))
 

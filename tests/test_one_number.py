@@ -221,7 +221,7 @@ def test_a_mean_lies_above_its_median_and_inside_its_interval(halves):
 def test_fields_are_summed_from_means(mirzai, models, scene, tmp_path):
     "The field table of the page has the mean of `mean`, not of `predicted`"
     from mirzai.field import by_field
-    from mirzai.uncertainty import said
+    from mirzai.uncertainty import as_reported
     w,X = scene
     for i in range(6): put(tmp_path, f'd/S{i}.0', opus(w, [('ab', X[40+i])]))
     (tmp_path/'f.csv').write_text('id,field,area_ha\n'+''.join(f'S{i},{"north" if i<3 else "south"},2\n' for i in range(6)))
@@ -229,4 +229,4 @@ def test_fields_are_summed_from_means(mirzai, models, scene, tmp_path):
     t = pd.read_csv(tmp_path/'p.csv'); t['flag'] = t.flag.fillna(''); sound = t[t.flag=='']; f = by_field(t).set_index('field')
     np.testing.assert_allclose(f['mean'], sound.groupby('field')['mean'].mean()); np.testing.assert_allclose(f['median'], sound.groupby('field').predicted.median())
     page = (tmp_path/'r.html').read_text(); part = page[page.index('By field'):page.index('All samples' if page.index('All samples')>page.index('By field') else 'Samples, the most')]
-    assert 'mean' in part and all(said(v) in part for v in f['mean']) and 'Amounts are added up from the column mean' in page
+    assert 'mean' in part and all(as_reported(v) in part for v in f['mean']) and 'Amounts are added up from the column mean' in page

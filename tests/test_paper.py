@@ -1,12 +1,20 @@
 "The paper's runs, figures and audit, from the results kept beside the notebooks, and the command end to end at a tiny scale"
 import json, shutil
 import numpy as np, pandas as pd, pytest
+from functools import cache
 from pathlib import Path
 from mirzai.library import MirzaiError
 from mirzai.paper import audit as a, runs as r
 from mirzai.store import record_made, unrecorded
 
 kept = Path(__file__).parent.parent/'nbs'/'paper'/'results'
+
+@pytest.fixture(autouse=True, scope='module')
+def made_once():
+    "What audits draw from the same soils and the same published numbers is drawn once"
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ('table2_check', 'mape_table'): patch.setattr(a, name, cache(getattr(a, name)))
+        yield
 
 @pytest.fixture
 def own(tmp_path):

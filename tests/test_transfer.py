@@ -15,20 +15,18 @@ def models(kept):
     return {'gpr-transfer': TransferGPR().fit(kept[:120]), 'cnn-transfer': CNNRegressor(pretrained=True).fit(kept[:120]),
             'fine-tuned': CNNRegressor('fine-tune', pretrained=True, nets=2, epochs=2).fit(kept[:120])}
 
-@pytest.mark.parametrize('name', ['gpr-transfer', 'cnn-transfer', 'fine-tuned'])
-def test_saved_model_predicts_the_same_in_another_process(models, kept, tmp_path, name):
+def test_saved_models_predict_the_same_in_another_process(models, kept, tmp_path):
+    import pandas as pd
     from mirzai.predictor import save_model
-    m = models[name]
-    save_model(m, tmp_path/'m', kept[:120])
     write_library(kept[300:320], tmp_path/'new.csv')
-    code = f'''from mirzai.cli import main
-assert main(['predict', {str(tmp_path/'m')!r}, {str(tmp_path/'new.csv')!r}, '--out', {str(tmp_path/'p.csv')!r}])==0'''
+    for name,m in models.items(): save_model(m, tmp_path/name, kept[:120])
+    lines = [['predict', str(tmp_path/name), str(tmp_path/'new.csv'), '--out', str(tmp_path/f'{name}.csv')] for name in models]
+    code = f'from mirzai.cli import main\nfor line in {lines!r}: assert main(line)==0'
     r = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert r.returncode==0, r.stderr
-    import pandas as pd
-    got = pd.read_csv(tmp_path/'p.csv')
-    assert np.allclose(got.predicted, m.predict(kept[300:320]), rtol=1e-3)
-    assert 'backbone' in json.dumps(json.loads((tmp_path/'m'/'model.json').read_text()))
+    for name,m in models.items():
+        assert np.allclose(pd.read_csv(tmp_path/f'{name}.csv').predicted, m.predict(kept[300:320]), rtol=1e-3), name
+        assert 'backbone' in json.dumps(json.loads((tmp_path/name/'model.json').read_text())), name
 
 def test_a_model_of_another_backbone_is_refused(models, kept, tmp_path, monkeypatch):
     from mirzai.predictor import Predictor, save_model

@@ -6,7 +6,7 @@ from mirzai.plsr import PLSR
 from mirzai.synthetic import synthetic_library
 from mirzai.transforms import SpectralRegressor
 from mirzai.uncertainty import (Calibration, MIN_GROUP, CHECK_LEVELS, calibrate, calibration_from, chance_band, check, coverage, ece, fold_numbers,
-                                interval_score, out_of_fold, ranks, reliability, said)
+                                interval_score, out_of_fold, ranks, reliability, as_reported)
 
 w = np.linspace(600, 4000, 200)
 plsr = lambda: PLSR(8)
@@ -142,7 +142,7 @@ def test_scores_by_hand():
 
 @pytest.mark.parametrize('value,words', [(.0599, '<0.06'), (0, '<0.06'), (.06, '0.06 to 0.30'), (.2999, '0.06 to 0.30'), (.3, '0.300'), (.9996, '1.00'),
                                          (1.234, '1.23'), (99.96, '100'), (1234, '1230'), (np.nan, 'unknown'), (np.inf, 'no limit'), (np.float32(.5), '0.500')])
-def test_said(value, words): assert said(value)==words
+def test_said(value, words): assert as_reported(value)==words
 
 def test_light():
     code = "import sys, mirzai.uncertainty; print([m for m in ('torch', 'fastai', 'captum', 'crepes') if m in sys.modules])"

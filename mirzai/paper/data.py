@@ -10,6 +10,7 @@ __all__ = ['N_PAPER', 'KEPT_PAPER', 'TAIL', 'LEVELS', 'FILLS', 'moments', 'both_
 # %% ../../nbs/paper/01_data.ipynb #cb999195
 import numpy as np, pandas as pd
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from functools import cache
 from scipy.stats import binomtest, pearson3
 from ..library import SpectralLibrary, property_info
 from ..synthetic import KSSL_GRID
@@ -56,13 +57,17 @@ def resample(draw, # makes one sample: a function of a NumPy generator, giving (
     return pd.DataFrame([moments(draw(rng)) for _ in range(draws)])
 
 # %% ../../nbs/paper/01_data.ipynb #0e5af871
+@cache
+def _log_moments()->pd.Series: # published, by the names of `moments`
+    return published('Table 2').query('row=="log10_kex"').set_index('metric').value
+
 def paper_like(n:int, # soils
                row:str, # 'kex' or 'log10_kex'
                zeros:float, # share of soils without measurable Kex
                rng # NumPy generator
               )->np.ndarray: # (n,)
     "Simulated soils: a Pearson III distribution with the published moments of log10 Kex"
-    p = published('Table 2').query('row=="log10_kex"').set_index('metric').value
+    p = _log_moments()
     y = pearson3.rvs(p['skewness'], p['mean'], p['sd'], n, random_state=rng)
     return y if row=='log10_kex' else np.where(rng.random(n)<zeros, 0, 10**y)
 

@@ -12,8 +12,8 @@ from fastai.basics import Callback, Learner
 from ..library import SpectralLibrary
 from ..datablock import Standardise, spectral_dls
 from ..experiment import random_split
-from ..learner import RECIPES, cnn_learner, seeded
-from ..network import Preprocess, paper_init
+from ..learner import RECIPES, cnn_learner, paper_init, seeded
+from ..network import Preprocess
 from .runs import NARROW, paper_axes, signed
 
 # %% ../../nbs/paper/02_lr_range.ipynb #4954328b
