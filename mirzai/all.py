@@ -1,5 +1,5 @@
 "What people use, for notebooks: `from mirzai.all import *`; every other public name can be imported from here by name"
-from mirzai.core import MirzaiError, some, Progress, moved as _moved
+from mirzai.core import MirzaiError, some, Progress, put_together, with_warnings, moved as _moved
 from mirzai.plots import *
 from mirzai.origin import Origin
 from mirzai.library import *
