@@ -48,7 +48,7 @@ def take_common(model, words:dict): # unfitted; from `common_words`; the same mo
 KINDS = {'plsr': 'mirzai.plsr:PLSR', 'foreign': 'mirzai.foreign:Foreign',
          'gpr': 'mirzai.gpr:GPR', 'gpr+backbone': 'mirzai.transfer:TransferGPR',
          'cnn': 'mirzai.network:NetRegressor', 'cnn+backbone': 'mirzai.backbone:BackboneRegressor',
-         'ensemble': 'mirzai.ensemble:Ensemble'}
+         'ensemble': 'mirzai.ensemble:Ensemble', 'updated': 'mirzai.updating:Updated'}
 
 def class_of(kind:str, # a key of `KINDS`, without what follows +
              settings:dict # words of the model
