@@ -139,8 +139,7 @@ def bias_table(predictions:pd.DataFrame # of `real_predictions`
     for seed,soils in predictions.query('split=="test"').groupby('seed'):
         pair = soils.observed.to_numpy(), soils.predicted.to_numpy()
         rows[seed] = dict(on_log10=bias(*map(np.log10, pair)), in_cmol=bias(*pair))
-    both = pd.DataFrame(rows).T.rename_axis('seed')
-    return both.assign(same_sign=both.on_log10*both.in_cmol>0)
+    return pd.DataFrame(rows).T.rename_axis('seed').assign(same_sign=lambda t: t.on_log10*t.in_cmol>0)
 
 # %% ../../nbs/paper/08_faults.ipynb #ea92fb0a
 def cnn_spread()->pd.DataFrame: # index: where; r2, its sd, the sd rounded
@@ -197,8 +196,7 @@ def local_gains()->pd.DataFrame: # index: order; global_r2, local_r2, gain, sd (
         rows[order] = dict(global_r2=every.value, local_r2=own.value, gain=own.value-every.value,
                            sd=np.hypot(every.sd, own.sd),
                            cnn_global=printed('Fig. 6', f'{order} global', 'CNN', 'r2'))
-    gains = pd.DataFrame(rows).T
-    return gains.assign(in_sds=gains.gain/gains.sd)
+    return pd.DataFrame(rows).T.assign(in_sds=lambda t: t.gain/t.sd)
 
 # %% ../../nbs/paper/08_faults.ipynb #85dbd17d
 def local_synthetic(n:int=6000, # synthetic samples before selection
@@ -263,8 +261,7 @@ def leakage(seeds=range(5), # which profiles are tested
             rows.append(dict(model=name, seed=seed, with_r2=r2(y[test], knowing),
                              without_r2=r2(y[test], without),
                              leaked=np.polyfit(batch[test], knowing-without, 1)[0]))
-    leaks = pd.DataFrame(rows)
-    return leaks.assign(gain=leaks.with_r2-leaks.without_r2)
+    return pd.DataFrame(rows).assign(gain=lambda t: t.with_r2-t.without_r2)
 
 def leak_summary(leaks:pd.DataFrame # of `leakage`
                 )->pd.DataFrame: # index: model; means over the seeds, standard errors of gain and leaked
