@@ -65,7 +65,7 @@ def movements(models:list, # `Refits` that see alike
     import torch
     def predicted(spectra):
         features = models[0].features(torch.from_numpy(spectra)[:, None])
-        return np.stack([model.tell(features).numpy() for model in models])
+        return np.stack([model.outputs(features).numpy() for model in models])
     with torch.no_grad():
         usual = predicted(z)
         return np.stack([predicted(replaced(z, base, i, j))-usual for i,j in spans])

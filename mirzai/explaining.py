@@ -4,16 +4,19 @@
 
 # %% auto #0
 __all__ = ['UNEXPLAINED', 'CAPTIONS', 'POTASSIUM', 'explainable', 'soils_learnt', 'read_drivers', 'known_drivers',
-           'response_pairs', 'Beside', 'Explanation', 'explain', 'sample_parts', 'faithfulness_table',
-           'explanation_tables', 'group_figures', 'explanation_figures', 'explanation_notes', 'write_explanation']
+           'response_pairs', 'Beside', 'Explanation', 'marks_of', 'explain', 'sample_parts', 'faithfulness_table',
+           'against_truth', 'explanation_tables', 'group_figures', 'explanation_figures', 'explanation_notes',
+           'write_explanation']
 
 # %% ../nbs/94_explaining.ipynb #d4f65aff
 from contextlib import nullcontext
 from functools import cached_property
+from fastcore.basics import store_attr
 from pathlib import Path
 from typing import NamedTuple
 import numpy as np, pandas as pd
-from .attribution import Attribution, attribute, correlation_matrix, plot_beside
+from .attribution import Attribution, correlation_matrix, plot_beside
+from .claims import picture
 from .core import MirzaiError
 from .files import check_output, output_folder
 from .library import SpectralLibrary
@@ -104,9 +107,7 @@ class Explanation:
         beside:Beside|None=None,
         pairs:pd.DataFrame|None=None # of `response_pairs`
     ):
-        self.predictor,self.library,self.attribution,self.bands = predictor, library, attribution, bands
-        self.others,self.by,self.seed = others, by, seed
-        self.drivers,self.beside,self.pairs = drivers, beside, pairs
+        store_attr()
 
     @property
     def holds(self)->int: # bands
@@ -116,31 +117,40 @@ class Explanation:
     def text(self)->str: return verdict_text(self.bands, 1+len(self.others))
 
     def __repr__(self):
-        n,tested = len(self.attribution), len(self.bands)
-        return f'{n} predictions explained; {self.holds} of {tested} important bands hold'
+        tested = len(self.bands)
+        return f'{len(self.attribution)} predictions explained; {self.holds} of {tested} important bands hold'
     def _repr_html_(self): return self.bands._repr_html_()
 
     @cached_property
     def truth(self)->pd.DataFrame|None: # columns AUROC, low, high; a row a measure of importance
         "How well the explanation finds the drivers; None where nobody knows them"
-        return None if self.drivers is None else _against_truth(self)
+        return None if self.drivers is None else against_truth(self)
 
-# %% ../nbs/94_explaining.ipynb #1d07d402
-def _against_truth(e):
-    model,it,lib = e.predictor.model, e.attribution, e.library
-    blank = randomised(model, e.seed)
-    random = attribute(blank, lib[:60], e.predictor.baselines, steps=1, through=it.through, quiet=True)
-    what = {'this model': it.importance(), 'this model, weights random': random.importance()}
-    models = [('this model', model)]
-    if e.beside:
-        second = e.beside.attribution
-        if second.values.shape==it.values.shape: what[e.beside.name] = second.importance()
-        models.append((e.beside.name, e.beside.predictor.model))
-    for name,m in models:
-        vip = m.vip()
-        if vip is not None and len(vip)==len(it.wavenumbers): what[f'VIP of {name}'] = vip
-    found = {k: auroc(v, e.drivers, it.wavenumbers) for k,v in what.items()}
-    return pd.DataFrame(found, index=['AUROC', 'low', 'high']).T
+# %% ../nbs/94_explaining.ipynb #ef742ab6
+def _explained(p, few, learnt, second, drivers, pairs, choices, quiet)->Explanation:
+    "The pictures and the tests, in the order in which they need each other"
+    how = dict(seed=choices['seed'], through=choices['through'], quiet=quiet)
+    models = [p.model, *p.others()]
+    it = picture(p.model, few, p.baselines, **how)
+    permutations = 3 if choices['control'] and not refits_cheaply(p.model) else None
+    bands = verdicts(models, few, p.baselines, it, drivers, training=learnt, permutations=permutations, **how)
+    others = [picture(model, few[:200], p.baselines, steps=1, **how) for model in models[1:]]
+    beside = None
+    if second:
+        its = picture(second.model, few, second.baselines, **how)
+        beside = Beside(Path(second.path).name, second, its)
+    return Explanation(p, few, it, bands, others, choices['by'], choices['seed'], drivers, beside, pairs)
+
+# %% ../nbs/94_explaining.ipynb #c7a3ef45
+def marks_of(second, # `Predictor` beside the first, or None
+             drivers, # table, or None
+             **libraries # or None
+            )->dict: # plain values
+    "Of what else an explanation follows from"
+    mark = lambda lib: None if lib is None else library_fingerprint(lib)
+    marks = {name: mark(lib) for name,lib in libraries.items()}
+    table = None if drivers is None else str(pd.util.hash_pandas_object(drivers).sum())
+    return marks|dict(drivers=table, beside=second and second.meta['sha256'])
 
 # %% ../nbs/94_explaining.ipynb #57fcf960
 def explain(model, # `Predictor`, or its folder
@@ -155,19 +165,20 @@ def explain(model, # `Predictor`, or its folder
             most:int=1000, # spectra explained
             seed:int=0, # of everything random
             out=None, # folder to make; default: nothing is written
-            asked:dict|None=None, # what the folder follows from, beside model and library; default: the choices
+            asked:dict|None=None, # what else the folder follows from; default: the choices
             force:bool=False, # replace what stands there and cannot be made again
             quiet:bool=False, # no progress
             factory:str|None=None # what makes a model of your own, as in `Predictor.load`
            )->Explanation:
     "Attribute predictions, and put every band that looks important to the test"
     if out is not None: check_output(out, 'explanation', force=force)
-    p,second = open_model(model, factory), None if beside is None else open_model(beside)
+    p = open_model(model, factory)
+    second = None if beside is None else open_model(beside)
     few = explainable(p, lib, most, seed)
     learnt = soils_learnt(p, lib if training is None else training, training is not None)
     pairs = response_pairs(p.model, lib, before, after)
     choices = dict(by=by, through=through, control=control, seed=seed, most=most)
-    follows = asked or choices|_marks(second, drivers, training=training, before=before, after=after)
+    follows = asked or choices|marks_of(second, drivers, training=training, before=before, after=after)
     with _place_for(p, few, out, follows, force) as making:   # refuses a bad place before the work, not after
         e = _explained(p, few, learnt, second, drivers, pairs, choices, quiet)
         if making: write_explanation(e, making)
@@ -178,56 +189,57 @@ def _place_for(p, lib, out, follows, force): # gives the folder to write to, or 
     made_from = dict(model=p.meta['sha256'], library=library_fingerprint(lib))|follows
     return output_folder(out, 'explanation', made_from, force)
 
-def _marks(second, drivers, **libraries)->dict: # of what else an explanation follows from: plain values
-    of = {k: None if lib is None else library_fingerprint(lib) for k,lib in libraries.items()}
-    table = None if drivers is None else str(pd.util.hash_pandas_object(drivers).sum())
-    return of|dict(drivers=table, beside=second and second.meta['sha256'])
-
-# %% ../nbs/94_explaining.ipynb #ef742ab6
-def _explained(p, few, learnt, second, drivers, pairs, choices, quiet)->Explanation:
-    "The pictures and the tests, in the order in which they need each other"
-    seed,through = choices['seed'], choices['through']
-    models = [p.model, *p.others()]
-    it = attribute(p.model, few, p.baselines, seed=seed, through=through, quiet=quiet)
-    permutations = 3 if choices['control'] and not refits_cheaply(p.model) else None
-    bands = verdicts(models, few, p.baselines, it, drivers, training=learnt, permutations=permutations,
-                     through=through, seed=seed, quiet=quiet)
-    quickly = dict(seed=seed, through=through, steps=1, quiet=quiet)
-    others = [attribute(m, few[:200], p.baselines, **quickly) for m in models[1:]]
-    drawn = None
-    if second:
-        same_way = dict(seed=seed, through=through, quiet=quiet)
-        drawn = Beside(Path(second.path).name, second, attribute(second.model, few, second.baselines, **same_way))
-    return Explanation(p, few, it, bands, others, choices['by'], seed, drivers, drawn, pairs)
-
 # %% ../nbs/94_explaining.ipynb #7aaadc83
-# a row a sample; for Kex predictions in cmol(+)/kg, parts as factors
-def sample_parts(e:Explanation)->pd.DataFrame:
+def sample_parts(e:Explanation)->pd.DataFrame: # for Kex predictions in cmol(+)/kg, parts as factors
     "Each sample's prediction, the usual one, and each band's part in the difference"
     it = e.attribution
     shown = lambda v: 10**v if it.log10 else v
-    def part(b): return shown(it.band(b.low-1e-6, b.high+1e-6))
-    parts = {f'{b.high:.0f}-{b.low:.0f}': part(b) for b in e.bands.itertuples()}
-    t = pd.DataFrame({'predicted': shown(it.predicted), 'usual': shown(it.base), **parts})
-    return t.set_axis(it.properties.index.rename('id')).round(4)
+    columns = {'predicted': shown(it.predicted), 'usual': shown(it.base)}
+    for band in e.bands.itertuples():
+        part = it.band(band.low-1e-6, band.high+1e-6)
+        columns[f'{band.high:.0f}-{band.low:.0f}'] = shown(part)
+    table = pd.DataFrame(columns).set_axis(it.properties.index.rename('id'))
+    return table.round(4)
 
 # %% ../nbs/94_explaining.ipynb #a40472da
 def faithfulness_table(e:Explanation)->pd.DataFrame:
     "Completeness, infidelity and sensitivity"
-    p,it = e.predictor, e.attribution
+    p = e.predictor
+    it = e.attribution
     f = faithfulness(p.model, e.library[:8], p.baselines, it.through, e.seed)
     rows = {'completeness error, share of the spread of predictions': it.completeness_error(),
             'infidelity (0 perfect, 1 says nothing)': f['infidelity'],
             'sensitivity to noise': f['sensitivity']}
     return pd.DataFrame({'': rows}).round(3)
 
+# %% ../nbs/94_explaining.ipynb #1d07d402
+def against_truth(e:Explanation # of soils whose drivers are known
+                 )->pd.DataFrame: # columns AUROC, low, high; a row a measure of importance
+    "How well each measure of importance finds the drivers"
+    it = e.attribution
+    blank = randomised(e.predictor.model, e.seed)
+    random = picture(blank, e.library[:60], e.predictor.baselines, through=it.through, quiet=True, steps=1)
+    measures = {'this model': it.importance(), 'this model, weights random': random.importance()}
+    models = {'this model': e.predictor.model}
+    if e.beside:
+        second = e.beside.attribution
+        if second.values.shape==it.values.shape: measures[e.beside.name] = second.importance()
+        models[e.beside.name] = e.beside.predictor.model
+    for name,model in models.items():
+        vip = model.vip()
+        if vip is not None and len(vip)==len(it.wavenumbers): measures[f'VIP of {name}'] = vip
+    found = {name: auroc(v, e.drivers, it.wavenumbers) for name,v in measures.items()}
+    return pd.DataFrame(found, index=['AUROC', 'low', 'high']).T
+
+# %% ../nbs/94_explaining.ipynb #f1534e2f
 def explanation_tables(e:Explanation)->dict: # {heading: DataFrame}
     "What the report shows as numbers"
     tables = {'How faithful': faithfulness_table(e)}
     if e.truth is None: return tables
     w = e.attribution.wavenumbers
-    share = {'by all bands tested': e.bands, 'by the bands that hold': e.bands.query('verdict=="holds"')}
-    found = {name: drivers_found(bands, e.drivers, w) for name,bands in share.items()}
+    held = e.bands.query('verdict=="holds"')
+    found = {'by all bands tested': drivers_found(e.bands, e.drivers, w),
+             'by the bands that hold': drivers_found(held, e.drivers, w)}
     return tables|{'Against the known truth': e.truth.round(3),
                    'Share of the strongest fifth of the drivers found': pd.DataFrame({'': found}).round(2)}
 
@@ -235,6 +247,7 @@ def explanation_tables(e:Explanation)->dict: # {heading: DataFrame}
 CAPTIONS = dict(
     bands='What separates the quarter predicted richest from the quarter predicted poorest, smoothed over '
           '15 cm⁻¹: orange up, blue down, in colour only where a band holds. Above: the mean spectrum.',
+    replacing='Drawn is how far predictions move when 30 cm⁻¹ at a time are replaced by the mean soil\'s.',
     models='The same contrast by model; the dark band is the range over the seeds.',
     by='Mean contribution by {by}, each at its own scale; grey where no band holds.',
     alike='Correlation between the mean contributions by {by}. Contributions are differences from a mean, '
@@ -255,16 +268,17 @@ def group_figures(e:Explanation, by:str # a property
 def explanation_figures(e:Explanation)->dict: # {name: (SVG, caption)}
     "The figures of an explanation"
     it = e.attribution
-    out = dict(bands=(svg(it.plot_verdicts(e.bands)), CAPTIONS['bands']))
+    caption = f'{CAPTIONS["bands"]} {CAPTIONS["replacing"]}' if it.replacing else CAPTIONS['bands']
+    figures = dict(bands=(svg(it.plot_verdicts(e.bands)), caption))
     models = {'this model and those of other seeds' if e.others else 'this model': [it, *e.others]}
     if e.beside: models[f'beside it: {e.beside.name}'] = e.beside.attribution
-    if len(models)>1 or e.others: out['models'] = svg(plot_beside(models)), CAPTIONS['models']
+    if len(models)>1 or e.others: figures['models'] = svg(plot_beside(models)), CAPTIONS['models']
     usual = ['order'] if 'order' in it.properties else []
-    for by in usual if e.by is None else e.by: out |= group_figures(e, by)
-    for name,i in (('richest', it.predicted.argmax()), ('poorest', it.predicted.argmin())):
-        out[name] = svg(it.plot_sample(int(i))), CAPTIONS['sample'].format(by=name)
-    if e.pairs is not None: out['response'] = svg(plot_response(e.pairs)), CAPTIONS['response']
-    return out
+    for by in usual if e.by is None else e.by: figures |= group_figures(e, by)
+    for name,which in dict(richest=it.predicted.argmax(), poorest=it.predicted.argmin()).items():
+        figures[name] = svg(it.plot_sample(int(which))), CAPTIONS['sample'].format(by=name)
+    if e.pairs is not None: figures['response'] = svg(plot_response(e.pairs)), CAPTIONS['response']
+    return figures
 
 # %% ../nbs/94_explaining.ipynb #46e9504f
 POTASSIUM = ('Mid-infrared light sees minerals and organic matter, not potassium ions. Potassium just added '
@@ -272,15 +286,17 @@ POTASSIUM = ('Mid-infrared light sees minerals and organic matter, not potassium
 
 def explanation_notes(e:Explanation)->list: # sentences
     "What the picture does not say"
-    p,lib = e.predictor, e.library
-    history,out = p.meta['training'], []
+    p = e.predictor
+    lib = e.library
+    history = p.meta['training']
+    out = []
     if e.pairs is not None: out.append(response_text(response(e.pairs), p.model.target))
     if is_synthetic(lib): out.append('SYNTHETIC library: made-up soils. Nothing here is a result about soil.')
     out.append(f'The model learnt from {history["n"]} samples of {history["library"]}. '
                f'What it uses there says little about soils unlike those.')
     if p.was_trained_on(lib).any():
         out.append('Samples explained here were among those the model was trained on: the picture '
-                                     'shows what it learnt by heart as well.')
+                   'shows what it learnt by heart as well.')
     if p.model.target=='kex': out.append(POTASSIUM)
     return out
 
@@ -293,7 +309,8 @@ def write_explanation(e:Explanation, folder:Path):
     figures = explanation_figures(e)
     (folder/'figures').mkdir()
     for name,(source,_) in figures.items():
-        (folder/'figures'/f'{name}.svg').write_text(source, encoding='utf-8')
-    n_models,notes = 1+len(e.others), explanation_notes(e)
-    page = explain_report(e.attribution, e.bands, figures, n_models, notes, explanation_tables(e))
+        file = folder/'figures'/f'{name}.svg'
+        file.write_text(source, encoding='utf-8')
+    notes = explanation_notes(e)
+    page = explain_report(e.attribution, e.bands, figures, 1+len(e.others), notes, explanation_tables(e))
     (folder/'report.html').write_text(page, encoding='utf-8')

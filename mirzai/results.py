@@ -18,6 +18,7 @@ from .store import Store, together
 
 # %% ../nbs/62_results.ipynb #a11011c7
 def _scores(t, log10):
+    "The metrics of one table of predictions"
     limit = t.limit.to_numpy() if 'limit' in t else None
     return scores(t.observed.to_numpy(), t.predicted.to_numpy(), log10, limit)
 
@@ -26,11 +27,13 @@ def group_scores(p:pd.DataFrame, # predictions: split, observed, predicted; limi
                  floor:float|None=None # soils from this value up are also scored apart; None: no floor
                 )->pd.DataFrame: # group ('all', 'from 0.12' or an order), split, n, and the eight metrics
     "Scores of each part, of its soils from a floor up, and of each order in it"
-    whole = [p.assign(group='all')]+([p.assign(group=p.order)] if 'order' in p else [])
+    groups = [p.assign(group='all')]
+    if 'order' in p: groups.append(p.assign(group=p.order))
     if floor is not None and (p.observed<floor).any():
-        whole.append(p[p.observed>=floor].assign(group=f'from {floor:g}'))
-    parts = pd.concat(whole).groupby(['group', 'split'], sort=False)
-    return pd.DataFrame([dict(group=group, split=split)|_scores(t, log10) for (group,split),t in parts])
+        groups.append(p[p.observed>=floor].assign(group=f'from {floor:g}'))
+    parts = pd.concat(groups).groupby(['group', 'split'], sort=False)
+    rows = [dict(group=group, split=split)|_scores(part, log10) for (group,split),part in parts]
+    return pd.DataFrame(rows)
 
 # %% ../nbs/62_results.ipynb #7680a480
 def scoring_of(target:str # property
@@ -49,9 +52,10 @@ class Results:
         target:str='kex', # property predicted
         failed=() # (task, what went wrong)
     ):
-        self.tables,self.target,self.failed = tables,target,list(failed)
-        table = lambda name: tables.get(name, pd.DataFrame())
-        self.scores,self.predictions,self.fits = table('scores'), table('predictions'), table('fits')
+        self.tables = tables
+        self.target = target
+        self.failed = list(failed)
+        for name in ('scores', 'predictions', 'fits'): setattr(self, name, tables.get(name, pd.DataFrame()))
 
     def main_scope(self)->str: # 'all' where it is there, else the first that is
         "The way of splitting that tables and figures are about"
@@ -65,45 +69,50 @@ def select(self:Results,
            size:int|None=None # training samples; default: do not select
           )->pd.DataFrame:
     "Rows of `scores`"
-    s = self.scores
+    rows = self.scores
     if scope=='all': scope = self.main_scope()
-    for k,v in dict(scope=scope, group=group, split=split, size=size).items():
-        if v is not None: s = s[s[k]==v]
-    return s
+    for column,value in dict(scope=scope, group=group, split=split, size=size).items():
+        if value is not None: rows = rows[rows[column]==value]
+    return rows
 
 # %% ../nbs/62_results.ipynb #a579a94c
 @patch
 def largest(self:Results, t:pd.DataFrame)->pd.DataFrame: # rows of a table of results
     "Those of the largest training size; folds are all kept"
     most = t.groupby(['model', 'scope', 'seed'])['size'].transform('max')
-    return t[(t['size']==most)|t.scope.str.endswith('folds')]
+    in_folds = t.scope.str.endswith('folds')
+    return t[(t['size']==most)|in_folds]
 
 # %% ../nbs/62_results.ipynb #a5d72fd0
 @patch
 def summary(self:Results
            )->pd.DataFrame: # columns: model, size, scope, group, split, metric, mean, sd, n_seeds
     "Mean and standard deviation of every metric over the seeds"
-    s = self.scores.copy()
+    rows = self.scores.copy()
     # one order, grouped, without a source: as many as the seed gives; the mean stands for them
-    several = s.groupby(['model', 'scope'])['size'].transform('mean').round().astype(int)
-    s['size'] = s['size'].where(s.scope.str.startswith('all'), several)
-    by = [k for k in BY if k!='seed']
-    values = s.melt([*by, 'seed'], METRICS, 'metric').groupby([*by, 'metric'], sort=False).value
+    several = rows.groupby(['model', 'scope'])['size'].transform('mean').round().astype(int)
+    rows['size'] = rows['size'].where(rows.scope.str.startswith('all'), several)
+    by = [column for column in BY if column!='seed']
+    long = rows.melt([*by, 'seed'], METRICS, 'metric')
+    values = long.groupby([*by, 'metric'], sort=False).value
     return values.agg(mean='mean', sd='std', n_seeds='count').reset_index()
 
 # %% ../nbs/62_results.ipynb #cc34bb47
-def _one_kind(summary, by, where): # rows of one scope, group and size, but for what `by` names
-    for k in ('scope', 'group'):
-        default = 'all' if 'all' in set(summary[k]) else summary[k].iloc[0]
-        if k not in by: summary = summary[summary[k]==where.get(k, default)]
+def _one_kind(summary, by, where):
+    "Rows of one scope, group and size, but for what `by` names"
+    for column in ('scope', 'group'):
+        asked_for = 'all' if 'all' in set(summary[column]) else summary[column].iloc[0]
+        if column not in by: summary = summary[summary[column]==where.get(column, asked_for)]
     if 'size' in by: return summary
     largest = summary.groupby(['model', 'scope'])['size'].transform('max')
     return summary[summary['size']==where.get('size', largest)]
 
 # %% ../nbs/62_results.ipynb #1d9d6691
-def _text(metric, mean, sd): # one seed has no sd
+def _text(metric, mean, sd):
+    "Mean and deviation; one seed has none"
     digits = 1 if metric=='mape' else 3
-    return f'{mean:.{digits}f}'+(f' ± {sd:.{digits}f}' if sd==sd else '')
+    spread = f' ± {sd:.{digits}f}' if sd==sd else ''
+    return f'{mean:.{digits}f}'+spread
 
 @patch
 def table(self:Results,
@@ -114,17 +123,19 @@ def table(self:Results,
          )->pd.DataFrame: # "mean ± sd" over seeds
     "Scores of one part as people read them"
     by = [by] if isinstance(by, str) else list(by)
-    s = _one_kind(self.summary().query('split==@split'), by, where)
-    s = s.assign(text=[_text(*v) for v in zip(s.metric, s['mean'], s.sd)])
-    wide = s.pivot(index=by, columns='metric', values='text').rename_axis(columns=None)
-    rows = s[by].drop_duplicates()         # in the order of the scores
-    rows = list(rows[by[0]]) if len(by)==1 else list(rows.itertuples(index=False, name=None))
-    return wide.loc[rows, list(metrics)]
+    of_split = self.summary().query('split==@split')
+    cells = _one_kind(of_split, by, where)
+    cells = cells.assign(text=[_text(*v) for v in zip(cells.metric, cells['mean'], cells.sd)])
+    wide = cells.pivot(index=by, columns='metric', values='text').rename_axis(columns=None)
+    rows = cells[by].drop_duplicates()         # in the order of the scores
+    if len(by)==1: names = list(rows[by[0]])
+    else: names = list(rows.itertuples(index=False, name=None))
+    return wide.loc[names, list(metrics)]
 
 # %% ../nbs/62_results.ipynb #275410e8
 @patch
 def _repr_html_(self:Results):
-    many = [k for k in ('scope', 'size') if self.scores[k].nunique()>1]
+    many = [column for column in ('scope', 'size') if self.scores[column].nunique()>1]
     return self.table(by=['model', *many])._repr_html_()
 
 # %% ../nbs/62_results.ipynb #2a6d0314
@@ -150,37 +161,41 @@ def pooled_scores(scores:pd.DataFrame, # of single folds: their training sizes
                  )->list: # a table for each whole set
     "Scores over the predictions of all folds together"
     size = scores.groupby(SET)['size'].median().astype(int)
-    out = []
-    for key,t in whole_sets(predictions).groupby(SET, sort=False):
+    tables = []
+    for key,whole in whole_sets(predictions).groupby(SET, sort=False):
         label = dict(zip(SET, key))|dict(size=size[key])
-        out.append(labelled(group_scores(t, log10, floor), label))
-    return out
+        tables.append(labelled(group_scores(whole, log10, floor), label))
+    return tables
 
 # %% ../nbs/62_results.ipynb #e00194e1
 def sorted_rows(t:pd.DataFrame)->pd.DataFrame:
     "Rows by model (in the order of `ALL_MODELS`), seed, size, scope, fold"
-    rank = {m: i for i,m in enumerate(dict.fromkeys([*ALL_MODELS, *t.get('model', [])]))}
-    by = [k for k in (*BY[:4], 'fold') if k in t]
-    key = lambda column: column.map(rank) if column.name=='model' else column
+    models = dict.fromkeys([*ALL_MODELS, *t.get('model', [])])
+    rank = {model: i for i,model in enumerate(models)}
+    by = [column for column in (*BY[:4], 'fold') if column in t]
+    def key(column): return column.map(rank) if column.name=='model' else column
     return t.sort_values(by, kind='stable', ignore_index=True, key=key)
 
 # %% ../nbs/62_results.ipynb #2ab3d042
-def _without_folds(tables, log10, floor): # scores, those of folds replaced by those of whole sets
-    s = tables['scores']
-    if 'fold' not in s: return s
+def _without_folds(tables, log10, floor):
+    "Scores, those of folds replaced by those of whole sets"
+    rows = tables['scores']
+    if 'fold' not in rows: return rows
     tested = tables['predictions'].dropna(subset='fold').query('split=="test"')
-    pooled = pooled_scores(s.dropna(subset='fold'), tested, log10, floor)
-    return pd.concat([s[s.fold.isna()].drop(columns='fold'), *pooled])
+    pooled = pooled_scores(rows.dropna(subset='fold'), tested, log10, floor)
+    others = rows[rows.fold.isna()].drop(columns='fold')
+    return pd.concat([others, *pooled])
 
 def finish(tables:dict, # as gathered from tasks
            log10:bool=True, floor:float|None=None # as in `group_scores`
           )->dict: # folds pooled, rows sorted, keys first
     "From the tables of tasks to those of results"
-    if 'scores' not in tables: return {k: sorted_rows(t) for k,t in tables.items()}
-    tables = tables|dict(scores=_without_folds(tables, log10, floor))
-    tables = {k: sorted_rows(t) for k,t in tables.items()}
-    s = tables['scores'][[*BY, 'n', *METRICS]]
-    return tables|dict(scores=s.drop_duplicates(BY, ignore_index=True))
+    scored = 'scores' in tables
+    if scored: tables = tables|dict(scores=_without_folds(tables, log10, floor))
+    tables = {name: sorted_rows(t) for name,t in tables.items()}
+    if not scored: return tables
+    rows = tables['scores'][[*BY, 'n', *METRICS]]
+    return tables|dict(scores=rows.drop_duplicates(BY, ignore_index=True))
 
 # %% ../nbs/62_results.ipynb #54099d29
 def read_results(path # a folder written by `evaluate`
@@ -192,21 +207,23 @@ def read_results(path # a folder written by `evaluate`
     if bad := store.damaged():
         warnings.warn(f'{path}: {len(bad)} damaged results are left out: the command that made them '
                       'makes them again')
-    return Results(finish(together(map(store.load, store.keys())), **scoring_of(target)), target)
+    tables = together(map(store.load, store.keys()))
+    return Results(finish(tables, **scoring_of(target)), target)
 
 # %% ../nbs/62_results.ipynb #4defaafc
 @patch
 def plot_scores(self:Results, metric:str='r2', ax=None):
     "One dot a split, one line a split joining the models: the spread, and who wins on the same split"
-    s = self.largest(self.select()).pivot(index='seed', columns='model', values=metric)
-    s = s[[m for m in dict.fromkeys([*ALL_MODELS, *s]) if m in s]]
-    if ax is None: ax = panels(figsize=(3.5 if s.shape[1]<4 else 1.4*s.shape[1], 2.8))
-    ax.plot(range(s.shape[1]), s.T.to_numpy(), color='.8', lw=.8, zorder=0)
-    for i,m in enumerate(s):
-        ax.scatter([i]*len(s), s[m], s=14, color=model_colors.get(m, f'C{i+3}'))
-        ax.plot([i-.2, i+.2], [s[m].mean()]*2, color='k', lw=1.5)
-    ax.set_xticks(range(s.shape[1]), [m.upper() for m in s])
-    ax.set(ylabel=f'{metric} on the test set', xlim=(-.5, s.shape[1]-.5))
+    values = self.largest(self.select()).pivot(index='seed', columns='model', values=metric)
+    values = values[[model for model in dict.fromkeys([*ALL_MODELS, *values]) if model in values]]
+    n = values.shape[1]
+    if ax is None: ax = panels(figsize=(3.5 if n<4 else 1.4*n, 2.8))
+    ax.plot(range(n), values.T.to_numpy(), color='.8', lw=.8, zorder=0)
+    for i,model in enumerate(values):
+        ax.scatter([i]*len(values), values[model], s=14, color=model_colors.get(model, f'C{i+3}'))
+        ax.plot([i-.2, i+.2], [values[model].mean()]*2, color='k', lw=1.5)
+    ax.set_xticks(range(n), [model.upper() for model in values])
+    ax.set(ylabel=f'{metric} on the test set', xlim=(-.5, n-.5))
     return ax
 
 # %% ../nbs/62_results.ipynb #ex000001
@@ -214,7 +231,8 @@ def floored_predictions(t:pd.DataFrame # observed, predicted, and limit where kn
                        )->pd.DataFrame: # the same rows
     "Measured and predicted values below their detection limit raised to it"
     if 'limit' not in t: return t
-    return t.assign(**{k: t[k].where(~(t[k]<t.limit), t.limit) for k in ('observed', 'predicted')})
+    def raised(values): return values.where(~(values<t.limit), t.limit)
+    return t.assign(observed=raised(t.observed), predicted=raised(t.predicted))
 
 # %% ../nbs/62_results.ipynb #f4221e00
 def bootstrap(observed, predicted, # (n,) in the property's unit
@@ -224,7 +242,8 @@ def bootstrap(observed, predicted, # (n,) in the property's unit
              )->tuple: # 2.5 and 97.5 percentiles
     "95% bootstrap interval of a score over samples"
     rng = np.random.default_rng(seed)
-    rows = rng.integers(len(observed), size=(draws, len(observed)))
+    n = len(observed)
+    rows = rng.integers(n, size=(draws, n))
     drawn = [scores(observed[r], predicted[r], log10)[metric] for r in rows]
     return tuple(float(v) for v in np.percentile(drawn, [2.5, 97.5]))
 
@@ -235,22 +254,25 @@ def paired_bootstrap(observed, # (n,) on the scale on which R² is meant: log10 
                     )->tuple[float, float, float]: # R² of a less R² of b; its 2.5 and 97.5 percentiles
     "How much better a is than b on the same samples, and how sure that is; repeats are averaged"
     y = np.asarray(observed, dtype=np.float64)
-    miss = [((np.atleast_2d(p)-y)**2).mean(0) for p in (a, b)]
-    gain,rows = miss[1]-miss[0], np.random.default_rng(seed).integers(len(y), size=(draws, len(y)))
-    low,high = np.percentile(gain[rows].mean(1)/y[rows].var(1), [2.5, 97.5])
+    def miss(predicted): return ((np.atleast_2d(predicted)-y)**2).mean(0)
+    gain = miss(b)-miss(a)
+    rows = np.random.default_rng(seed).integers(len(y), size=(draws, len(y)))
+    drawn = gain[rows].mean(1)/y[rows].var(1)
+    low,high = np.percentile(drawn, [2.5, 97.5])
     return float(gain.mean()/y.var()), float(low), float(high)
 
 # %% ../nbs/62_results.ipynb #ce93f957
 @patch
 def plot_learning_curve(self:Results, metric:str='r2', ax=None):
     "Test score against training size, mean and standard deviation over the seeds"
-    s = self.select().groupby(['model', 'size'])[metric].agg(['mean', 'std']).reset_index()
+    means = self.select().groupby(['model', 'size'])[metric].agg(['mean', 'std']).reset_index()
     if ax is None: ax = panels(figsize=(4.5, 2.8))
-    for i,(m,t) in enumerate(s.groupby('model', sort=False)):
+    for i,(model,curve) in enumerate(means.groupby('model', sort=False)):
         shape = dict(fmt='os^Dv'[i%5]+'-', ms=3.5, lw=1, capsize=2)
-        color = model_colors.get(m, f'C{i+3}')
-        ax.errorbar(t['size'], t['mean'], t['std'], color=color, label=m.upper(), **shape)
-    ax.set(xlabel='training samples', ylabel=f'{metric} on the test set (mean ± sd)'); ax.legend()
+        color = model_colors.get(model, f'C{i+3}')
+        ax.errorbar(curve['size'], curve['mean'], curve['std'], color=color, label=model.upper(), **shape)
+    ax.set(xlabel='training samples', ylabel=f'{metric} on the test set (mean ± sd)')
+    ax.legend()
     return ax
 
 # %% ../nbs/62_results.ipynb #b12a5c60
@@ -258,10 +280,12 @@ def plot_learning_curve(self:Results, metric:str='r2', ax=None):
 def plot_observed(self:Results, model:str, split:str='test', ax=None):
     "Predictions of one part against observations, all seeds together"
     scope = self.main_scope()
-    part = floored_predictions(self.largest(self.predictions.query('split==@split and scope==@scope')))
-    info,t = property_info(self.target), part.query('model==@model')
+    rows = self.predictions.query('split==@split and scope==@scope')
+    part = floored_predictions(self.largest(rows))
+    own = part.query('model==@model')
+    info = property_info(self.target)
     if ax is None: ax = panels(figsize=(3.2, 3.2))
-    ax.scatter(t.observed, t.predicted, s=8, alpha=.35, color=model_colors.get(model, '#777777'), lw=0)
+    ax.scatter(own.observed, own.predicted, s=8, alpha=.35, color=model_colors.get(model, '#777777'), lw=0)
     values = part[['observed', 'predicted']].to_numpy()       # of all models: the same range for each
     ends = [values.min(), values.max()]
     ax.plot(ends, ends, 'k', lw=.8)

@@ -22,10 +22,11 @@ from .marks import library_fingerprint, reached_by, replaced_methods # noqa: F40
 def task_key(task:dict # plain values
             )->str: # usable as a file name
     "The name of a task"
-    words = '-'.join(f'{k}{v}' if isinstance(v, int) else str(v) for k,v in task.items()
-                     if isinstance(v, (str, int)))
+    words = [f'{name}{value}' if isinstance(value, int) else str(value) for name,value in task.items()
+             if isinstance(value, (str, int))]
+    readable = re.sub(r'[^\w.-]', '_', '-'.join(words))[:60]
     plain = json.dumps(task, sort_keys=True)
-    return re.sub(r'[^\w.-]', '_', words)[:60]+'-'+hashlib.sha256(plain.encode()).hexdigest()[:10]
+    return readable+'-'+hashlib.sha256(plain.encode()).hexdigest()[:10]
 
 # %% ../nbs/60_store.ipynb #d5b1f146
 FORMAT = 1 # of stores; raised when an older mirzai would misread what a newer one writes
@@ -34,8 +35,8 @@ def _manifest_of(folder:Path)->dict|None: # what its results share; None: nothin
     "The manifest of a store, read and checked"
     if folder.exists() and not folder.is_dir():
         raise MirzaiError(f'{folder}: is a file: choose another folder')
-    there = [f for f in folder.iterdir() if not f.name.startswith(f'.{MANIFEST}')] if folder.exists() else []
-    if not there: return None
+    files = folder.iterdir() if folder.exists() else []
+    if all(f.name.startswith(f'.{MANIFEST}') for f in files): return None
     manifest = read_note(folder/MANIFEST)
     if manifest.get('kind')!='store':
         raise MirzaiError(f'{folder}: holds files that mirzai did not write: choose an empty or a new folder')
@@ -46,34 +47,42 @@ def _manifest_of(folder:Path)->dict|None: # what its results share; None: nothin
 
 # %% ../nbs/60_store.ipynb #9b4b0589
 def _begin(folder:Path, about):
+    "Write the manifest of a new store"
     if folder==Path.cwd() or folder in Path.cwd().parents:
         raise MirzaiError(f'{folder}: is the folder you are in: name a new one')
     write_note(folder/MANIFEST, dict(kind='store', format=FORMAT, about=about))
 
 # %% ../nbs/60_store.ipynb #2d9c7b67
 OTHER = dict(settings='other settings', keep='other parts kept', extras='other settings of extras')
+GROWS = ('settings',)   # of which some entries may be new or not asked for: they are about other results
 
+def _contrary(about, kept)->dict: # {what differs: the entries that do, if it has any}
+    "What two descriptions of results say otherwise"
+    differ = {}
+    for name,value in about.items():
+        there = kept.get(name)
+        if name in GROWS and isinstance(value, dict) and isinstance(there, dict):
+            entries = sorted(n for n in value if n in there and value[n]!=there[n])
+            if entries: differ[name] = entries
+        elif value!=there: differ[name] = []
+    return differ
+
+# %% ../nbs/60_store.ipynb #52b28051
 def _other_code(about, kept)->str: # what other version made the store
-    there,here = (d.get('mirzai') for d in (kept, about))
+    there,here = (made.get('mirzai') for made in (kept, about))
     if not there: return f'that do not name the mirzai that made them (this is {here})'
     if there!=here: return f'of mirzai {there}, and this is mirzai {here}'
     return (f'that other code of mirzai {here} made (its fingerprint is {kept.get("code")}, '
             f'this one\'s {about.get("code")})')
 
-GROWS = ('settings',)   # a dictionary whose entries are about different results: some may be new or not asked for
-
-def _contrary(about, kept)->dict: # {what differs: the entries that do, if it has any}
-    "What two descriptions of results say otherwise"
-    apart = {k: sorted(n for n in about[k] if n in kept[k] and about[k][n]!=kept[k][n])
-             for k in GROWS if isinstance(about.get(k), dict) and isinstance(kept.get(k), dict)}
-    return {k: apart.get(k, []) for k in about if (apart[k] if k in apart else about[k]!=kept.get(k))}
-
 def _refuse_others(folder, about, kept):
+    "Refuse a store whose results do not belong with these"
     other = _contrary(about, kept)
     if not other: return
-    values = [v[:40] for k in other if isinstance(v := kept.get(k), str)]
-    what = some(OTHER.get(k, f'another {k}')+(f' of {some(names)}' if names else '') for k,names in other.items())
-    why = f'with {what}'+f' ({some(values)})'*bool(values)
+    def named(what, entries):
+        return OTHER.get(what, f'another {what}')+(f' of {some(entries)}' if entries else '')
+    values = [kept[name][:40] for name in other if isinstance(kept.get(name), str)]
+    why = f'with {some(named(*item) for item in other.items())}'+f' ({some(values)})'*bool(values)
     if {'mirzai', 'code'}&set(other): why = _other_code(about, kept)
     raise MirzaiError(f'{folder}: holds results {why}: choose another folder')
 
@@ -84,7 +93,8 @@ class Store:
         path, # folder: new, empty, or a store of the same kind
         about:dict|None=None # what all results share, plain values; default: as the store says
     ):
-        self.path,self.locks = Path(os.path.abspath(path)),{}
+        self.path = Path(os.path.abspath(path))
+        self.locks = {}
         about = about and as_noted(about)
         user = getattr(os, 'getuid', str)()
         with FileLock(Path(tempfile.gettempdir())/f'mirzai-{user}.lock'):
@@ -93,15 +103,18 @@ class Store:
             if kept is None: _begin(self.path, about)
             elif about is not None:
                 _refuse_others(self.path, about, kept)
-                about = kept|about|{k: kept[k]|about[k] for k in GROWS if isinstance(about.get(k), dict)}
+                grown = {name: kept[name]|about[name] for name in GROWS if isinstance(about.get(name), dict)}
+                about = kept|about|grown
                 if about!=kept: write_note(self.path/MANIFEST, dict(kind='store', format=FORMAT, about=about))
         self.about = about or kept
 
 # %% ../nbs/60_store.ipynb #a450c021
 SUMS = 'sha256.json' # in the folder of a task: {file: checksum}
 
+def _sum(file:Path)->str: return hashlib.sha256(file.read_bytes()).hexdigest()
+
 def _sums(folder:Path)->dict: # {name of a table's file: SHA-256}
-    return {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(folder.glob('*.parquet'))}
+    return {f.name: _sum(f) for f in sorted(folder.glob('*.parquet'))}
 
 def _is_whole(folder:Path)->bool:
     "Are all tables of a task there as they were written?"
@@ -136,7 +149,7 @@ def write(self:Store,
     (self.path/'.partial').mkdir(exist_ok=True)
     tmp = Path(tempfile.mkdtemp(prefix=f'{key}-', dir=self.path/'.partial'))   # nobody else writes here
     tmp.chmod(0o755)
-    for name,t in tables.items(): t.to_parquet(tmp/f'{name}.parquet', index=False)
+    for name,table in tables.items(): table.to_parquet(tmp/f'{name}.parquet', index=False)
     write_note(tmp/SUMS, _sums(tmp))
     (self.path/'tasks').mkdir(exist_ok=True)
     self.clear(key)
@@ -166,27 +179,27 @@ def claim(self:Store, key:str)->bool: # False: finished, or another process is a
 @patch
 def release(self:Store, key:str|None=None): # default: all of this process
     "Give tasks back"
-    for k in [key] if key else list(self.locks):
-        if k in self.locks: self.locks.pop(k).release()
+    for held in [key] if key else list(self.locks):
+        if held in self.locks: self.locks.pop(held).release()
 
 # %% ../nbs/60_store.ipynb #a666add6
 @patch
 def tidy(self:Store):
     "Remove the traces of claims, unless somebody else holds one"
-    claims,parts = self.path/'.claims',self.path/'.partial'
+    claims = self.path/'.claims'
     if all(self.done(f.name) for f in claims.glob('*')):
-        for folder in (claims, parts): shutil.rmtree(folder, ignore_errors=True)
+        for folder in (claims, self.path/'.partial'): shutil.rmtree(folder, ignore_errors=True)
 
 # %% ../nbs/60_store.ipynb #12715de0
 @patch
 def keys(self:Store)->list[str]:
     "Finished tasks whose results are undamaged"
-    return [k for k in self._all_keys() if self.done(k)]
+    return [key for key in self._all_keys() if self.done(key)]
 
 @patch
 def damaged(self:Store)->list[str]:
     "Tasks whose results are there and damaged"
-    return [k for k in self._all_keys() if not self.done(k)]
+    return [key for key in self._all_keys() if not self.done(key)]
 
 @patch
 def _all_keys(self:Store):
@@ -198,9 +211,9 @@ def together(tables # dictionaries of DataFrames, one a task
             )->dict: # name: DataFrame
     "Tables of the same name, one under the other"
     parts = {}
-    for d in tables:
-        for name,t in d.items(): parts.setdefault(name, []).append(t)
-    return {n: pd.concat(p, ignore_index=True) for n,p in parts.items()}
+    for of_task in tables:
+        for name,table in of_task.items(): parts.setdefault(name, []).append(table)
+    return {name: pd.concat(rows, ignore_index=True) for name,rows in parts.items()}
 
 # %% ../nbs/60_store.ipynb #b6da8e9c
 @patch
@@ -212,10 +225,10 @@ def gather(self:Store,
     while True:
         keys = self.keys()
         tables = finish(together(map(self.load, keys)))
-        for name,t in tables.items():
-            with atomic(self.path/f'{name}.parquet') as tmp: t.to_parquet(tmp, index=False)
-        for name,t in beside(tables).items():
-            with atomic(self.path/name) as tmp: t.to_csv(tmp, index=False)
+        for name,table in tables.items():
+            with atomic(self.path/f'{name}.parquet') as tmp: table.to_parquet(tmp, index=False)
+        for name,table in beside(tables).items():
+            with atomic(self.path/name) as tmp: table.to_csv(tmp, index=False)
         if keys==self.keys(): return tables
 
 # %% ../nbs/60_store.ipynb #ca243447
@@ -225,15 +238,16 @@ def _about_of(folder)->dict:
     return read_note(Path(folder)/'about.json')
 
 def _kept_sums(folder)->dict: # {path below the folder: SHA-256}
-    files = [f for f in sorted(Path(folder).rglob('*')) if f.is_file() and f.name!='about.json'
-             and not f.name.startswith('.')]
-    return {f.relative_to(folder).as_posix(): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+    def counts(f): return f.is_file() and f.name!='about.json' and not f.name.startswith('.')
+    files = filter(counts, sorted(Path(folder).rglob('*')))
+    return {f.relative_to(folder).as_posix(): _sum(f) for f in files}
 
 def unrecorded(folder)->list[str]: # paths below the folder
     "Kept files that no whole record stands for, or that are no longer what it stands for"
-    known = {f: s for m in _about_of(folder).get('made', []) if all(m.get(k) for k in RECORD)
-             for f,s in m['files'].items()}
-    return [f for f,s in _kept_sums(folder).items() if known.get(f)!=s]
+    recorded = {}
+    for record in _about_of(folder).get('made', []):
+        if all(record.get(name) for name in RECORD): recorded |= record['files']
+    return [file for file,checksum in _kept_sums(folder).items() if recorded.get(file)!=checksum]
 
 # %% ../nbs/60_store.ipynb #7850ae04
 def record_made(folder, # holds kept files
@@ -241,10 +255,12 @@ def record_made(folder, # holds kept files
                 files=None # paths below the folder; default: all that have no record
                ):
     "Write into about.json who made these files"
-    about,sums = _about_of(folder), _kept_sums(folder)
+    about = _about_of(folder)
+    sums = _kept_sums(folder)
     files = unrecorded(folder) if files is None else list(files)
-    older = [m|dict(files={f: s for f,s in m['files'].items() if f in sums and f not in files})
-             for m in about.get('made', [])]
-    new = dict(date=time.strftime('%Y-%m-%d'))|made|dict(files={f: sums[f] for f in files})
-    about['made'] = [m for m in (*older, new) if m['files']]
+    def still(record): return {file: checksum for file,checksum in record['files'].items()
+                               if file in sums and file not in files}
+    older = [record|dict(files=still(record)) for record in about.get('made', [])]
+    new = dict(date=time.strftime('%Y-%m-%d'))|made|dict(files={file: sums[file] for file in files})
+    about['made'] = [record for record in (*older, new) if record['files']]
     write_note(Path(folder)/'about.json', about)
