@@ -1,5 +1,5 @@
 "What people use, for notebooks: `from mirzai.all import *`; every other public name can be imported from here by name"
-from mirzai.core import MirzaiError, some, Progress, moved as _moved
+from mirzai.core import MirzaiError, some, Progress, put_together, with_warnings, moved as _moved
 from mirzai.plots import *
 from mirzai.origin import Origin
 from mirzai.library import *
@@ -43,6 +43,7 @@ from mirzai.learner import *
 from mirzai.ensemble import *
 from mirzai.transfer import TransferGPR
 from mirzai.foreign import Foreign
+from mirzai.updating import Updated, left_out_in_turn
 from mirzai.store import *
 from mirzai.sweep import *
 from mirzai.models import *
@@ -84,7 +85,7 @@ __all__ = [
     'read_library', 'write_library', 'read_values', 'read_instruments', 'fetch_ossl', 'synthetic_library',
     'to_grid', 'KSSL_GRID', 'SNV', 'SavitzkyGolay', 'mg_k', 'threshold',
     # models and what they are worth
-    'SpectralRegressor', 'PLSR', 'GPR', 'CNNRegressor', 'Ensemble', 'TransferGPR', 'KexCNN', 'make_model',
+    'SpectralRegressor', 'PLSR', 'GPR', 'CNNRegressor', 'Ensemble', 'Updated', 'TransferGPR', 'KexCNN', 'make_model',
     'default_models', 'load_backbone', 'r2', 'lccc', 'rmse', 'mape', 'bias', 'random_split', 'kfold_splits',
     'evaluate', 'Results', 'read_results', 'paired_bootstrap', 'Sweep', 'Store',
     # where they look, and how sure they are

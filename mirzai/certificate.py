@@ -33,10 +33,12 @@ def held_out_by_folds(make, # function of nothing that gives an unfitted model
                       jobs:int=1 # folds at a time
                      )->HeldOut:
     "Each soil predicted, and looked at, by a model that did not see its fold"
-    model,fold = make(), fold_numbers(lib, folds, groups, seed)
-    _,predicted,looks = out_of_fold(make, lib, fold, partial(unseen, of=len(lib)), jobs)
+    model = make()
+    fold = fold_numbers(lib, folds, groups, seed)
+    split = folds_in_words(lib, fold, groups)
+    _,predicted,statistics = out_of_fold(make, lib, fold, partial(unseen, of=len(lib)), jobs)
     if model._scale(): predicted = 10**predicted
-    split,looks = folds_in_words(lib, fold, groups), pd.DataFrame(looks, columns=STATISTICS, index=lib.ids)
+    looks = pd.DataFrame(statistics, columns=STATISTICS, index=lib.ids)
     looks.attrs['split'] = split
     return HeldOut(lib, lib.y(model.target), predicted, split, fold, looks)
 
@@ -47,8 +49,8 @@ def held_out_by_splits(lib:SpectralLibrary, # that was evaluated
                        how:str # what kind of splits, in words
                       )->HeldOut:
     "The test predictions of one model"
-    p = results.predictions
-    tested = p[(p.split=='test')&(p.model==model)]
+    rows = results.predictions
+    tested = rows[(rows.split=='test')&(rows.model==model)]
     split = f'test sets of {tested.seed.nunique()} {how} splits'
     return HeldOut(lib.by_id(tested.id), tested.observed, tested.predicted, split)
 
@@ -83,7 +85,8 @@ def certify(make, # function of nothing that gives an unfitted estimator
            )->tuple: # Calibration; (n, 3) DataFrame for `fit_domain`
     "What a model owes to a laboratory: calibrated errors, and the numbers of soils it had not seen"
     if by: check_errors_by(lib, by)
-    held,model = held_out_by_folds(make, lib, folds, groups, seed, jobs), make()
-    c = calibration_from(held.library, held.observed, held.predicted, held.split, model.target, model._scale(),
-                         held.fold, by, seed=seed)
-    return c, held.looks
+    held = held_out_by_folds(make, lib, folds, groups, seed, jobs)
+    model = make()
+    calibration = calibration_from(held.library, held.observed, held.predicted, held.split, model.target,
+                                   model._scale(), held.fold, by, seed=seed)
+    return calibration, held.looks

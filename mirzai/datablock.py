@@ -22,23 +22,26 @@ def spectral_block(lib:SpectralLibrary, # training and validation rows
                   )->DataBlock:
     "The DataBlock of a library: row number to (spectrum, target)"
     t = np.asarray(t, dtype=np.float32)
-    return DataBlock(blocks=(SpectralBlock(lib.wavenumbers), RegressionBlock()),
-                     get_x=lambda i: lib.spectra[i], get_y=lambda i: t[i],
+    blocks = SpectralBlock(lib.wavenumbers), RegressionBlock()
+    return DataBlock(blocks=blocks, get_x=lambda i: lib.spectra[i], get_y=lambda i: t[i],
                      splitter=IndexSplitter(valid_rows), batch_tfms=list(batch_tfms))
 
 # %% ../nbs/54_datablock.ipynb #55f1f7e5
 class SpectralDL(TfmdDL):
     "A fastai loader that takes whole batches from resident arrays"
-    # (spectra, targets) as tensors, or None: item by item, as usual; wavenumbers for `show_batch`
-    resident,wns = None,None
+    resident = None   # (spectra, targets) as tensors, or None: item by item, as usual
+    wns = None        # wavenumbers, for `show_batch`
+
     def create_batches(self, samps):
-        if self.resident is None: yield from super().create_batches(samps); return
+        if self.resident is None:
+            yield from super().create_batches(samps)
+            return
         X,t = self.resident
-        rows = np.asarray(self.items, dtype=np.int64)[np.fromiter(samps, np.int64)]
-        rows = torch.from_numpy(rows).to(X.device)
-        for i in rows.split(self.bs):
-            if not len(i) or len(i)<self.bs and self.drop_last: return
-            yield TensorSpectrum(X[i], wns=self.wns), t[i]
+        order = np.fromiter(samps, np.int64)
+        rows = torch.from_numpy(np.asarray(self.items, dtype=np.int64)[order]).to(X.device)
+        for batch in rows.split(self.bs):
+            if not len(batch) or len(batch)<self.bs and self.drop_last: return
+            yield TensorSpectrum(X[batch], wns=self.wns), t[batch]
 
 # %% ../nbs/54_datablock.ipynb #9997159e
 def spectral_dls(train:SpectralLibrary,
@@ -47,7 +50,7 @@ def spectral_dls(train:SpectralLibrary,
                  bs:int=32, # spectra a batch
                  batch_tfms=(), # such as `Augment` and `Standardise`
                  scale=None, # property to the model's scale; default: log10 where `PROPERTIES` says so
-                 prepare=None # (n, 1, p) absorbance to what the network sees, done once and kept
+                 prepare=None # (n, 1, p) absorbance to what the network takes, done once and kept
                 )->DataLoaders:
     "DataLoaders of a training and a validation library"
     if scale is None: scale = np.log10 if property_info(target)['log10'] else (lambda y: y)
@@ -59,7 +62,9 @@ def spectral_dls(train:SpectralLibrary,
     X = torch.from_numpy(whole.spectra)[:, None]
     if prepare is not None: X = torch.cat([prepare(x) for x in X.split(1000)])
     resident = X.to(dls.device), torch.from_numpy(t).to(dls.device)
-    for dl in dls.loaders: dl.resident,dl.wns = resident,whole.wavenumbers
+    for loader in dls.loaders:
+        loader.resident = resident
+        loader.wns = whole.wavenumbers
     return dls
 
 # %% ../nbs/54_datablock.ipynb #9c373fd6
@@ -74,17 +79,19 @@ def displaced_batch(x, # (n, 1, p) tensor
                     by # (n, 1, 1) points to the left, fractions allowed
                    ): # (n, 1, p)
     "`displaced` of [Measuring](28_measuring.ipynb) for a batch on any device"
-    lo = torch.floor(by)
-    at = torch.arange(x.shape[-1], device=x.device)+lo.long()
-    a,b = (x.gather(-1, i.clamp(0, x.shape[-1]-1)) for i in (at, at+1))
-    return a+(b-a)*(by-lo)
+    whole = torch.floor(by)
+    last = x.shape[-1]-1
+    at = torch.arange(x.shape[-1], device=x.device)+whole.long()
+    left,right = (x.gather(-1, i.clamp(0, last)) for i in (at, at+1))
+    return left+(right-left)*(by-whole)
 
 __getattr__ = moved(__name__, dict(displace='mirzai.datablock:displaced_batch'))
 
 # %% ../nbs/54_datablock.ipynb #411ff4f1
 class Augment(Transform):
     "Random instrument effects on training batches; each is off at 0"
-    order,split_idx = 10,0
+    order = 10
+    split_idx = 0   # training batches only
     def __init__(self,
         offset:float=0, # sd of a constant added, absorbance
         slope:float=0, # sd of a tilt: absorbance added at one end, taken off at the other
@@ -95,9 +102,11 @@ class Augment(Transform):
 
     def encodes(self, x:TensorSpectrum):
         plain = x.as_subclass(torch.Tensor)
-        r = lambda: torch.randn(len(x), 1, 1, device=x.device)
+        def draw(): return torch.randn(len(x), 1, 1, device=x.device)
         tilt = torch.linspace(-1, 1, x.shape[-1], device=x.device)
-        z = plain*(1+self.gain*r()) + self.offset*r() + self.slope*r()*tilt
-        if self.shift: z = displaced_batch(z, (2*torch.rand(len(x), 1, 1, device=x.device)-1)*self.shift)
+        z = plain*(1+self.gain*draw()) + self.offset*draw() + self.slope*draw()*tilt
+        if self.shift:
+            by = (2*torch.rand(len(x), 1, 1, device=x.device)-1)*self.shift
+            z = displaced_batch(z, by)
         if self.noise: z = z+self.noise*torch.randn_like(z)
         return TensorSpectrum(z)

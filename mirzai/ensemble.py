@@ -30,6 +30,16 @@ class Ensemble(SpectralRegressor):
     @property
     def slow(self): return any(m.slow for m in self.models_)
 
+    def _joined(self, models, usual): # fitted members, and their usual remoteness
+        first = models[0]
+        self.models_ = models
+        self.usual_ = usual
+        self.scale_ = first.scale_
+        self.pipeline_ = None
+        self.wavenumbers_ = first.wavenumbers_
+        self.n_features_in_ = first.n_features_in_
+        return self
+
 # %% ../nbs/46_ensemble.ipynb #0f852c82
 @patch
 def fit(self:Ensemble,
@@ -43,15 +53,6 @@ def fit(self:Ensemble,
         raise MirzaiError(f'Ensemble: a member predicts {other.pop()}, not {self.target}: give one property')
     models = [clone(m).fit(X, y, valid=valid) for m in self.models]
     return self._joined(models, [m.remoteness(X).mean() for m in models])
-
-# %% ../nbs/46_ensemble.ipynb #b7468879
-@patch
-def _joined(self:Ensemble, models, usual):
-    "What an ensemble shares with its members, and their usual remoteness"
-    first = models[0]
-    self.models_,self.usual_,self.scale_,self.pipeline_ = models, usual, first.scale_, None
-    self.wavenumbers_,self.n_features_in_ = first.wavenumbers_, first.n_features_in_
-    return self
 
 # %% ../nbs/46_ensemble.ipynb #007ff8a9
 @patch
@@ -91,6 +92,7 @@ def as_function(self:Ensemble,
     members = [m.as_function() for m in self.models_]
     return starting_at(lambda z: sum(f(z).double() for f in members)/len(members), through)
 
+# %% ../nbs/46_ensemble.ipynb #31766078
 @patch
 def each_member(self:Ensemble, change)->Ensemble: # a function of a fitted member that gives another
     "An ensemble of changed members"
@@ -103,6 +105,7 @@ def randomised(self:Ensemble, seed:int=0)->Ensemble:
     "Members that have learnt nothing"
     return self.each_member(lambda m: m.randomised(seed))
 
+# %% ../nbs/46_ensemble.ipynb #370a24de
 @patch
 def refits(self:Ensemble,
            lib, # SpectralLibrary: (n) soils on the model's grid
@@ -111,25 +114,24 @@ def refits(self:Ensemble,
           )->Refits: # (m, 1, p) tensors to (m, k), each up to a constant
     "The mean of the members, refitted"
     members = [m.refits(lib, T) for m in self.models_]
-    see = lambda z: [f.see(z) for f in members]
-    tell = lambda seen: sum(f.tell(s) for f,s in zip(members, seen))/len(members)
-    return Refits(starting_at(see, through), tell)
+    def features(z): return [member.features(z) for member in members]
+    def outputs(each): return sum(member.outputs(f) for member,f in zip(members, each))/len(members)
+    return Refits(starting_at(features, through), outputs)
 
 # %% ../nbs/46_ensemble.ipynb #8165d655
 Ensemble.kind = 'ensemble'
 MEMBER_KINDS = ('plsr', 'gpr', 'cnn')
 
-def _check_members(models): # fitted
-    if other := [kind_of(m) for m in models if kind_of(m) not in MEMBER_KINDS]:
-        raise MirzaiError(f'an ensemble with a member of kind {other[0]} cannot be loaded again: join {", ".join(MEMBER_KINDS)} only')
-
 @patch
 def pack(self:Ensemble)->tuple[dict, dict]: # words; arrays
     "What `unpack` makes the fitted models of again"
-    _check_members(self.models_)
-    members,arrays = [],dict(usual=np.array(self.usual_))
-    for i,m in enumerate(self.models_):
-        kind,own,settings = pack(m)
+    members = []
+    arrays = dict(usual=np.array(self.usual_))
+    if other := [kind_of(m) for m in self.models_ if kind_of(m) not in MEMBER_KINDS]:
+        raise MirzaiError(f'an ensemble with a member of kind {other[0]} cannot be loaded again: '
+                          f'join {", ".join(MEMBER_KINDS)} only')
+    for i,model in enumerate(self.models_):
+        kind,own,settings = pack(model)
         members.append(dict(kind=kind, settings=settings))
         arrays |= with_prefix(i, own)
     return common_words(self)|dict(members=members), arrays
@@ -140,9 +142,9 @@ def check_ensemble(s:dict, p:int): # settings; wavenumbers
     members = s['members']
     if not isinstance(members, list) or not 1<=len(members)<=MOST_MEMBERS:
         refuse('settings.members', members, f'a list of 1 to {MOST_MEMBERS} models')
-    for one in members:
-        expect_one_of('settings.members.kind', one['kind'], MEMBER_KINDS)
-        check_settings(one['kind'], one['settings'], p)
+    for member in members:
+        expect_one_of('settings.members.kind', member['kind'], MEMBER_KINDS)
+        check_settings(member['kind'], member['settings'], p)
 
 Ensemble.check_words = staticmethod(check_ensemble)
 
@@ -151,7 +153,9 @@ Ensemble.check_words = staticmethod(check_ensemble)
 def unpack(cls:Ensemble, words:dict, arrays:dict)->Ensemble: # from `pack`; fitted
     "The models that `pack` took apart"
     check_ensemble(words, len(words['wavenumbers']))
-    models = [unpack(m['kind'], without_prefix(i, arrays), m['settings'], words) for i,m in enumerate(words['members'])]
+    models = []
+    for i,member in enumerate(words['members']):
+        models.append(unpack(member['kind'], without_prefix(i, arrays), member['settings'], words))
     if arrays['usual'].shape!=(len(models),): raise ValueError('members')
     return take_common(cls(models), words)._joined(models, arrays['usual'])
 
@@ -159,5 +163,5 @@ def unpack(cls:Ensemble, words:dict, arrays:dict)->Ensemble: # from `pack`; fitt
 @patch(cls_method=True)
 def describe(cls:Ensemble, words:dict)->tuple[str, str]: # architecture; preprocessing
     "What the members are, for people"
-    each = [in_words(m['kind'], m['settings']) for m in words['members']]
-    return 'mean of: '+'; '.join(a for a,_ in each), '; '.join(p for _,p in each)
+    each = [in_words(member['kind'], member['settings']) for member in words['members']]
+    return 'mean of: '+'; '.join(architecture for architecture,_ in each), '; '.join(done for _,done in each)

@@ -48,10 +48,11 @@ def scopes_asked(lib:SpectralLibrary,
         raise MirzaiError(f'{lib.name}: has no property source, which --leave-out needs')
     without = sorted(set(labels(lib, 'source'))) if list(leave_out)==['all'] else leave_out
     orders = set(labels(lib, 'order')) if 'order' in lib.properties else set()
-    spelt = {o.lower(): o for o in orders}
-    within = [o if o in orders else spelt.get(o.lower(), o) for o in local]   # as written, else as spelt there
-    by_profile = ['grouped:profile'] if grouped else []
-    return ['all', *(f'order:{o}' for o in within), *by_profile, *(f'without:{s}' for s in without)]
+    spelt = {order.lower(): order for order in orders}
+    def as_there(order): return order if order in orders else spelt.get(order.lower(), order)
+    scopes = ['all', *(f'order:{as_there(order)}' for order in local)]
+    if grouped: scopes.append('grouped:profile')
+    return [*scopes, *(f'without:{source}' for source in without)]
 
 # %% ../nbs/67_evaluating.ipynb #fd8e340a
 def cluster(address:str|None # of a Dask scheduler; None: this machine
@@ -87,24 +88,25 @@ def score_text(res:Results,
     by = ['model', 'scope'] if several else 'model'
     if by_size: return _by_size(res, several)
     unit = property_info(res.target)['unit']
-    apart = [g for g in res.scores.group.unique() if g.startswith('from ')]
     tables = {'all usable soils': res.table(by=by)}
-    for g in apart: tables[f'soils {g} {unit} up'] = res.table(by=by, group=g)
-    return '\n\n'.join(f'{k}\n{t.to_string()}' for k,t in tables.items())
+    for group in res.scores.group.unique():
+        if group.startswith('from '): tables[f'soils {group} {unit} up'] = res.table(by=by, group=group)
+    return '\n\n'.join(f'{heading}\n{table.to_string()}' for heading,table in tables.items())
 
 def _by_size(res, several):
-    t = res.table(by=['model', 'size'], metrics=['r2']).r2.unstack(sort=False)
+    curve = res.table(by=['model', 'size'], metrics=['r2']).r2.unstack(sort=False)
     rest = f'\n\n{res.table(by=["model", "scope"]).to_string()}' if several else ''
-    return f'r2 by training samples\n{t.to_string()}{rest}'
+    return f'r2 by training samples\n{curve.to_string()}{rest}'
 
 # %% ../nbs/67_evaluating.ipynb #b613e7ef
 def interval_text(res:Results # of cross-validation
                  )->str: # a line
     "95% bootstrap intervals of the pooled r2 of the first repeat"
-    p = res.predictions
+    rows = res.predictions
     log10 = property_info(res.target)['log10']
-    first = floored_predictions(p[(p.seed==0)&(p.split=='test')&p.scope.str.startswith('all,')])
+    tested = rows[(rows.seed==0)&(rows.split=='test')&rows.scope.str.startswith('all,')]
+    first = floored_predictions(tested)
     def ends(t): return bootstrap(t.observed.to_numpy(), t.predicted.to_numpy(), log10=log10)
-    found = {m: ends(t) for m,t in first.groupby('model', sort=False)}
-    text = ', '.join(f'{m} {low:.2f} to {high:.2f}' for m,(low,high) in found.items())
+    found = {model: ends(t) for model,t in first.groupby('model', sort=False)}
+    text = ', '.join(f'{model} {low:.2f} to {high:.2f}' for model,(low,high) in found.items())
     return f'95% bootstrap interval of r2 (first repeat): {text}'

@@ -162,7 +162,8 @@ def doubt(row # flag, predicted, lower, upper, p_below; `dear`: the cost of the 
     interval = interval_in_words(row.lower, row.upper)
     chance = chance_in_words(row.p_below)
     return (f'Predicted {predicted}, interval {interval}; probability {chance} to be below. '
-            f'Without an analysis even the better guess costs {row.dear:.2f} needless fertilisations on average.')
+            f'Without an analysis even the better guess costs {row.dear:.2f} needless fertilisations '
+            f'on average.')
 
 def doubtful(t:pd.DataFrame, # predictions with p_below
              miss:float=5. # as in `decide`

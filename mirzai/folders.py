@@ -16,39 +16,47 @@ from .instruments import TABLE_ENDINGS, file_kind, spectra_inside
 from .loading import table_kind
 
 # %% ../nbs/25_folders.ipynb #c5cdd4e4
+_TABLES = TABLE_ENDINGS[:3]   # whose name is enough
+_SPECTRA = re.compile(r'\.(\d+|spa|dx|jdx|jcm)$')
+
 def _wanted(name:str)->bool:
     "Does the name look like a spectrum's or a table's?"
-    return bool(re.search(r'\.(\d+|spa|dx|jdx|jcm)$', name.lower())) or name.lower().endswith(TABLE_ENDINGS[:3])
+    return bool(_SPECTRA.search(name.lower())) or name.lower().endswith(_TABLES)
 
 # %% ../nbs/25_folders.ipynb #463c8e87
 def _column_names(path:Path)->list: # as they stand in the file
     "The header of a table"
     with open(path, 'rb') as f: start = f.read(4)
     if start==b'PAR1': return pq.read_schema(path).names
-    with (gzip.open if start[:2]==b'\x1f\x8b' else open)(path, 'rb') as f: line = f.readline(10_000_000)
+    unzipped = gzip.open if start[:2]==b'\x1f\x8b' else open
+    with unzipped(path, 'rb') as f: line = f.readline(10_000_000)
     return re.split('[;,\t ]', line.decode('latin-1'))
 
 def _holds_spectra(table:Path)->bool: # also where it cannot be told
     "Can a table hold spectra, by the names of its columns?"
     try: names = _column_names(table)
     except Exception: return True
-    return len(names)<2 or sum(bool(re.search('[0-9]', c)) for c in names)>=10
+    numbered = [name for name in names if re.search('[0-9]', name)]
+    return len(names)<2 or len(numbered)>=10
 
 # %% ../nbs/25_folders.ipynb #421033c9
 def is_spectral(path:Path # a file
                )->bool:
     "Do its name or its first bytes say that a file holds spectra?"
-    if path.name.lower().endswith(TABLE_ENDINGS[:3]): return _holds_spectra(path) or table_kind(path)!=''
-    if _wanted(path.name): return True
+    name = path.name.lower()
+    if name.endswith(_TABLES): return _holds_spectra(path) or table_kind(path)!=''
+    if _wanted(name): return True
     kind = file_kind(path)
-    if kind is None and path.name.lower().endswith(TABLE_ENDINGS): return table_kind(path)!=''
+    if kind is None and name.endswith(TABLE_ENDINGS): return table_kind(path)!=''
     titled = kind=='JCAMP-DX' and b'##TITLE' in path.read_bytes()[:200].upper()
     return kind in ('OPUS', 'OMNIC', 'two columns') or titled
 
 # %% ../nbs/25_folders.ipynb #57243ea3
 def _natural(path:Path)->tuple:
     "Sort key: folder by folder, numbers by their size; however the path is written"
-    split = lambda text: [int(p) if i%2 else p for i,p in enumerate(re.split('([0-9]+)', text))]
+    def split(text):
+        pieces = re.split('([0-9]+)', text)
+        return [int(piece) if i%2 else piece for i,piece in enumerate(pieces)]
     where,name = os.path.split(os.path.abspath(path))
     return split(where), split(name), str(path)
 
@@ -63,9 +71,9 @@ def _inside(folder:Path)->list:
     found = []
     closed = lambda e: found.append(Path(e.filename)) # a folder that may not be read
     for root,dirs,names in os.walk(folder, onerror=closed):
-        if _is_kssl(Path(root)): dirs[:] = []; names = ['']
-        dirs[:] = [d for d in dirs if not d.startswith('.')]
-        found += [Path(root)/n for n in names]
+        kssl = _is_kssl(Path(root))
+        dirs[:] = [] if kssl else [name for name in dirs if not name.startswith('.')]
+        found += [Path(root)] if kssl else [Path(root)/name for name in names]
     return [f for f in found if not _hidden(f)]
 
 # %% ../nbs/25_folders.ipynb #ca7bb3c6
@@ -82,14 +90,16 @@ def _whole_folders(named:list)->set: # of the folders
 def instrument_files(paths # a file or folder, or a list of them
                     )->tuple[list, list]: # to be read, each once, in order of their names; of other kinds
     "The files under some paths"
-    given = [Path(p) for p in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
+    if isinstance(paths, (str, os.PathLike)): paths = [paths]
+    given = list(map(Path, paths))
     named = [p for p in given if not p.is_dir()]
     whole = _whole_folders(named)
     found = [f for f in named if not (_hidden(f) and f.parent in whole)]
     found += [f for p in given if p.is_dir() for f in _inside(p)]
     # of two names of one file the one that is no link, then the shorter
     found = sorted(found, key=lambda f: (f.is_symlink(), len(str(f)), _natural(f)))
-    found = sorted({os.path.realpath(f): f for f in reversed(found)}.values(), key=_natural)
+    once = {os.path.realpath(f): f for f in reversed(found)}
+    found = sorted(once.values(), key=_natural)
     singly = {f for f in named if f.parent not in whole}
     passable = [f for f in found if f.is_file() and f not in singly]
     other = {f for f in passable if not is_spectral(f)}
@@ -113,9 +123,10 @@ def sample_name(path, # a file
                )->str:
     "A file's name without extension or OPUS's number, and without the ending of its scans: no more is cut"
     name = Path(path).name
-    table = next((t for t in reversed(TABLE_ENDINGS) if name.lower().endswith(t)), None)
-    name = name[:-len(table)] if table and len(name)>len(table) else Path(name).stem
-    if not (ending := replicate_ending(replicates)): return name
+    table = next((ending for ending in reversed(TABLE_ENDINGS) if name.lower().endswith(ending)), '')
+    name = name[:-len(table)] if 0<len(table)<len(name) else Path(name).stem
+    ending = replicate_ending(replicates)
+    if not ending: return name
     if rest := ending.sub('', name, count=1): return rest
     raise MirzaiError(f'{path}: --replicates {replicates} leaves nothing of its name: give only the ending '
                       f'of your scans')
@@ -137,8 +148,9 @@ def group_scans(files:list, # to be read
     "The files of each soil"
     groups = {}
     for f in files:
-        alone = replicates=='none' or is_table(f) or replicates=='opus' and not _opus_numbered(f)
-        alone = alone or replicates!='opus' and len(spectra_inside(f))>0
+        if replicates=='none' or is_table(f): alone = True
+        elif replicates=='opus': alone = not _opus_numbered(f)
+        else: alone = len(spectra_inside(f))>0
         key = f if alone else (os.path.realpath(f.parent), sample_name(f, replicates))
         groups.setdefault(key, []).append(f)
     return list(groups.values())
@@ -154,8 +166,9 @@ def distinct_ids(ids:list, # of soils
                  fixed=() # ids that others have already
                 )->list:
     "Ids made different where they are not: first the folder's name in front, then the whole file's name"
-    for name in (lambda f, i: f'{folder_name(f)}/{i}', lambda f, i: f.name, lambda f, i: f'{folder_name(f)}/{f.name}',
-                 lambda f, i: str(f)):
-        n = Counter([*fixed, *ids])
-        ids = [name(f, i) if n[i]>1 else i for f,i in zip(files, ids)]
+    longer = (lambda f, id: f'{folder_name(f)}/{id}', lambda f, id: f.name,
+              lambda f, id: f'{folder_name(f)}/{f.name}', lambda f, id: str(f))
+    for name in longer:
+        times = Counter([*fixed, *ids])
+        ids = [name(f, id) if times[id]>1 else id for f,id in zip(files, ids)]
     return ids

@@ -42,7 +42,8 @@ def factory_of(name:str # 'package.module:function'
     try:
         with standing_here(): there = import_module(module)
     except Exception as e:
-        raise MirzaiError(f'{name}: {module} cannot be imported{because(e)}: install it, or stand in its folder') from e
+        raise MirzaiError(f'{name}: {module} cannot be imported{because(e)}: install it, '
+                          f'or stand in its folder') from e
     if (make := getattr(there, function, None)) is not None: return make
     raise MirzaiError(f'{name}: {module} has no {function}{did_you_mean(function, vars(there))}')
 
@@ -66,7 +67,8 @@ def estimator_from(make, # an unfitted estimator, or a function of nothing that 
     except Exception as e:
         raise MirzaiError(f'{name}: gives no estimator, but {type(e).__name__}{because(e)}: mend it') from e
     if _is_made(made) and callable(getattr(made, 'predict', None)): return made
-    raise MirzaiError(f'{name}: gives {type(made).__name__}, which cannot fit and predict: return a regressor as scikit-learn has them')
+    raise MirzaiError(f'{name}: gives {type(made).__name__}, which cannot fit and predict: '
+                      f'return a regressor as scikit-learn has them')
 
 # %% ../nbs/47_foreign.ipynb #ceb9613b
 def with_seed(estimator, # unfitted
@@ -74,8 +76,8 @@ def with_seed(estimator, # unfitted
              ): # the same estimator
     "Set every random state that is still open"
     params = estimator.get_params() if hasattr(estimator, 'get_params') else {}
-    still = {k: seed for k,v in params.items() if k.split('__')[-1]=='random_state' and v is None}
-    return estimator.set_params(**still) if still else estimator
+    open_states = {k: seed for k,v in params.items() if k.split('__')[-1]=='random_state' and v is None}
+    return estimator.set_params(**open_states) if open_states else estimator
 
 # %% ../nbs/47_foreign.ipynb #f5cabe2a
 def estimator_print(estimator)->str: # twelve hexadecimal digits
@@ -91,12 +93,14 @@ def cubist(): # an unfitted pipeline; 2 s for 330 soils
     except ImportError: raise MirzaiError('cubist is not installed: pip install mirzai[rivals]')
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer
-    return make_pipeline(SNV(), SavitzkyGolay(21, 1, 1), FunctionTransformer(every_eighth), Cubist(n_committees=5, neighbors=5))
+    rules = Cubist(n_committees=5, neighbors=5)
+    return make_pipeline(SNV(), SavitzkyGolay(21, 1, 1), FunctionTransformer(every_eighth), rules)
 
 # %% ../nbs/47_foreign.ipynb #1dc573e4
 class Foreign(SpectralRegressor):
     "Anyone's estimator, in the shell of this library's models"
-    kind,by_factory = 'foreign', True
+    kind = 'foreign'
+    by_factory = True
     def __init__(self,
         make=None, # an unfitted estimator, a function that gives one, or its name, 'package.module:function'
         name:str|None=None, # what errors and cards call it; default: its factory's name, or its class
@@ -123,7 +127,8 @@ def new_estimator(self:Foreign): # unfitted
 @patch
 def origin(self:Foreign)->dict: # plain values
     "What makes it, and a number for its class, settings and code"
-    return dict(factory=self.make if isinstance(self.make, str) else None, estimator=estimator_print(self.new_estimator()))
+    factory = self.make if isinstance(self.make, str) else None
+    return dict(factory=factory, estimator=estimator_print(self.new_estimator()))
 
 # %% ../nbs/47_foreign.ipynb #a3978ea6
 def _arrived(make): # the factory of a `Foreign`; one without its state
@@ -148,35 +153,44 @@ def _tried(self:Foreign, f, *args): # what f gives
 @patch
 def _predict(self:Foreign, X):
     told = np.asarray(self._tried(self.estimator_.predict, X.astype(np.float64)))
-    if told.size!=len(X): raise MirzaiError(f'{self.called()}: predicts {told.size} values for {len(X)} spectra: mend it')
+    if told.size!=len(X):
+        raise MirzaiError(f'{self.called()}: predicts {told.size} values for {len(X)} spectra: mend it')
     return told.reshape(len(X))
 
 # %% ../nbs/47_foreign.ipynb #279c0dd2
-ASKED_AGAIN,COMPANY_ROUNDING = 20,1e-4   # training soils that are predicted twice; share of the targets' range that may differ
+ASKED_AGAIN = 20          # training soils that are predicted twice
+COMPANY_ROUNDING = 1e-4   # share of the targets' range by which that may differ
 
 @patch
 def _check_company(self:Foreign, X, t): # its training spectra and targets
     "Refuse an estimator whose prediction of a soil hangs on the soils that are predicted with it"
     X = X[np.linspace(0, len(X)-1, min(len(X), ASKED_AGAIN)).astype(int)]
     told = self._predict(X)
-    if not np.isfinite(told).all(): raise MirzaiError(f'{self.called()}: predicts no numbers for its own training spectra: mend it')
-    order,half = np.argsort(told, kind='stable'), len(X)//2
-    ask = lambda *parts: np.concatenate([self._predict(X[rows]) for rows in parts if len(rows)])-told[order]
-    differs = lambda by: not np.abs(by).max()<=COMPANY_ROUNDING*np.ptp(t)+1e-9
-    if differs(ask(order)): raise MirzaiError(f'{self.called()}: predicts the same soils otherwise when asked again: let it predict without chance')
-    if differs(ask(order[:half], order[half:-1], order[-1:])):
+    if not np.isfinite(told).all():
+        raise MirzaiError(f'{self.called()}: predicts no numbers for its own training spectra: mend it')
+    order = np.argsort(told, kind='stable')
+    half = len(X)//2
+    def differs(*parts): # of them, asked in this order
+        again = np.concatenate([self._predict(X[rows]) for rows in parts if len(rows)])
+        return not np.abs(again-told[order]).max()<=COMPANY_ROUNDING*np.ptp(t)+1e-9
+    if differs(order):
+        raise MirzaiError(f'{self.called()}: predicts the same soils otherwise when asked again: '
+                          f'let it predict without chance')
+    if differs(order[:half], order[half:-1], order[-1:]):
         raise MirzaiError(f'{self.called()}: predicts a soil otherwise when others are asked about with it: let it take from '
                           f'the training soils, in fit, what it takes from those')
 
 @patch
 def _fit(self:Foreign, X, t, valid):
-    self.estimator_,self.learnt_ = self.new_estimator(), (X, t)
+    self.estimator_ = self.new_estimator()
+    self.learnt_ = X, t
     self._tried(self.estimator_.fit, X.astype(np.float64), t)
     self._check_company(X, t)
     self._remember_place(X)
 
 # %% ../nbs/47_foreign.ipynb #9d8ca00c
-MOST_AXES,MOST_PLACED = 10,5000   # principal components, at most; training spectra they are taken from
+MOST_AXES = 10      # principal components, at most
+MOST_PLACED = 5000  # training spectra they are taken from
 
 def _shapes(X, w): return SNV().fit_transform(over_air(X, w))
 
@@ -193,7 +207,8 @@ def remoteness(self:Foreign,
               )->np.ndarray: # (n,) about 1 for a soil like those of the training set
     "Hotelling's T² on principal components over their number, doi 10.1214/aoms/1177732979"
     check_is_fitted(self)
-    scores = self.place_.transform(_shapes(self._data(X, None, False)[0], self.wavenumbers_))
+    spectra,_ = self._data(X, None, False)
+    scores = self.place_.transform(_shapes(spectra, self.wavenumbers_))
     return (scores**2/np.maximum(self.place_.explained_variance_, 1e-12)).mean(1)
 
 # %% ../nbs/47_foreign.ipynb #b1c4ea4e
@@ -210,9 +225,10 @@ def asked(X # (n, p) spectra that were learnt from
 def pack(self:Foreign)->tuple[dict, dict]: # words; arrays
     "What `unpack` makes the fitted model of again"
     if not is_factory_name(self.make):
-        raise MirzaiError(f'{self.called()}: made by a function without a name: put the function into a module and give package.module:function')
-    words = dict(factory=self.make, estimator=estimator_print(self.new_estimator()), seed=int(self.seed), shift=float(self.shift_),
-                 what=settled(self.estimator_)[:200])
+        raise MirzaiError(f'{self.called()}: made by a function without a name: put the function into a module '
+                          f'and give package.module:function')
+    words = dict(factory=self.make, estimator=estimator_print(self.new_estimator()), seed=int(self.seed),
+                 shift=float(self.shift_), what=settled(self.estimator_)[:200])
     X,t = self.learnt_
     return common_words(self)|words, dict(spectra=X, target=t, told=self._predict(asked(X)))
 
@@ -229,7 +245,8 @@ Foreign.check_words = staticmethod(check_foreign)
 
 def _check_factory(stored:str, given): # what the folder says; what the caller says
     if given is None:
-        raise MirzaiError(f'{stored} makes this model, and no folder may call it: name it yourself, --model {stored}')
+        raise MirzaiError(f'{stored} makes this model, and no folder may call it: name it yourself, '
+                          f'--model {stored}')
     if given!=stored: raise MirzaiError(f'{stored} makes this model, not {given}: name the one that made it')
 
 # %% ../nbs/47_foreign.ipynb #05de2621
@@ -241,13 +258,16 @@ def unpack(cls:Foreign, words:dict, arrays:dict, # from `pack`
     check_foreign(words, len(words['wavenumbers']))
     _check_factory(words['factory'], factory)
     X,t,told = (arrays[k] for k in ('spectra', 'target', 'told'))
-    if X.ndim!=2 or X.shape[1]!=len(words['wavenumbers']) or t.shape!=X.shape[:1] or told.shape!=asked(X).shape[:1]: raise ValueError('soils')
+    right = X.ndim==2 and X.shape[1]==len(words['wavenumbers']) and t.shape==X.shape[:1]
+    if not right or told.shape!=asked(X).shape[:1]: raise ValueError('soils')
     m = take_common(cls(factory, seed=words['seed']), words)
     if estimator_print(m.new_estimator())!=words['estimator']:
         raise MirzaiError(f'{factory}: gives another estimator than the one that was trained: train it again')
-    m.pipeline_,m.shift_ = None, words['shift']
+    m.pipeline_ = None
+    m.shift_ = words['shift']
     m._fit(X, t, None)
-    if np.abs(m._predict(asked(X))-told).max()<=1e-3*np.ptp(t)+1e-9: return m
+    off = np.abs(m._predict(asked(X))-told).max()
+    if off<=1e-3*np.ptp(t)+1e-9: return m
     raise MirzaiError(f'{factory}: predicts otherwise than when it was trained (another version?): train it again')
 
 # %% ../nbs/47_foreign.ipynb #00013f42

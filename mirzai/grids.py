@@ -22,9 +22,10 @@ def restore_grid(w # (p,) wavenumbers, cm⁻¹
     steps = np.unique(np.diff(w))
     if not np.isfinite(w).all():
         raise MirzaiError('wavenumbers: some are missing: give a number for each column')
-    rounded = len(w)>=100 and (w==np.floor(w)).all() and len(steps)==2 and np.ptp(steps)==1
-    # one missing point is not rounding
-    if not rounded or min(np.sum(np.diff(w)==s) for s in steps)<.02*len(w): return w
+    whole = (w==np.floor(w)).all()
+    if len(w)<100 or not whole or len(steps)!=2 or np.ptp(steps)!=1: return w
+    rarer = min(np.sum(np.diff(w)==step) for step in steps)
+    if rarer<.02*len(w): return w             # one missing point is not rounding
     i = np.arange(len(w))
     slope,start = np.polyfit(i, w, 1)
     return start+.5+slope*i
@@ -43,6 +44,7 @@ EDGE = 4.   # cm⁻¹ that may be missing at either end
 HOLE = 50.  # cm⁻¹ between neighbouring points; more is a hole
 
 def _check_ends(have, low, high, name):
+    "Refuse spectra that begin later or end earlier than is wanted"
     gaps,without = [], []
     if have[0]-low>EDGE:
         gaps.append(f'{low:g} to {have[0]:g}')
@@ -50,11 +52,13 @@ def _check_ends(have, low, high, name):
     if high-have[-1]>EDGE:
         gaps.append(f'{have[-1]:g} to {high:g}')
         without.append(f'--to {have[-1]:g}')
-    if gaps:
-        raise MirzaiError(f'{name}: spectra do not cover {" and ".join(gaps)} cm-1, which the model needs: '
-                          f'measure that range or train a model without it (mirzai train {" ".join(without)})')
+    if not gaps: return
+    where,options = ' and '.join(gaps), ' '.join(without)
+    raise MirzaiError(f'{name}: spectra do not cover {where} cm-1, which the model needs: '
+                      f'measure that range or train a model without it (mirzai train {options})')
 
 def _check_hole(have, name):
+    "Refuse spectra with a piece cut out"
     widest = np.max(np.diff(have), initial=0)
     if widest>HOLE:
         raise MirzaiError(f'{name}: a hole of {widest:g} cm-1 between neighbouring wavenumbers: give the '
@@ -85,13 +89,15 @@ def to_grid(lib:SpectralLibrary,
     if np.array_equal(want, lib.wavenumbers): return lib
     check_cover(lib.wavenumbers, want, lib.name)
     near = (lib.wavenumbers>=want[0]-FAR)&(lib.wavenumbers<=want[-1]+FAR)
-    w,spectra = lib.wavenumbers[near], lib.spectra[:, near]
+    w = lib.wavenumbers[near]
+    spectra = lib.spectra[:, near]
+    at = np.clip(want, w[0], w[-1])
     out = np.full((len(lib), len(want)), np.nan, dtype=np.float32)
     # a spline spreads one missing value over its spectrum: leave those rows missing
     good = np.flatnonzero(np.isfinite(spectra).all(1))
     for i in range(0, len(good), chunk):
         rows = good[i:i+chunk]
-        out[rows] = splined(spectra[rows], w, np.clip(want, w[0], w[-1]))
+        out[rows] = splined(spectra[rows], w, at)
     return lib.like(out, want)
 
 # %% ../nbs/11_grids.ipynb #55262ad3
@@ -107,7 +113,8 @@ def to_common_grid(lib:SpectralLibrary, # absorbance
                    wavenumbers # (q,) cm⁻¹, rising
                   )->SpectralLibrary: # on these
     "By cubic splines; 4 cm⁻¹ may be missing at an edge; values that are missing stay missing"
-    w,grid = lib.wavenumbers, np.asarray(wavenumbers)
+    w = lib.wavenumbers
+    grid = np.asarray(wavenumbers)
     if same_grid(w, grid): return lib.like(wavenumbers=grid)
     if max(w[0]-grid[0], grid[-1]-w[-1])>EDGE:
         raise MirzaiError(f'{lib.name}: covers {w[0]:.0f} to {w[-1]:.0f} cm-1, not {grid[0]:.0f} to '
@@ -124,9 +131,12 @@ def neighbours_of(wavenumbers, # (p,) cm⁻¹, rising
                   at # (q,) cm⁻¹
                  )->tuple: # (q, 4) positions and (q, 4) weights
     "Cubic interpolation (Lagrange) as a weighted sum of four points"
-    w,at = np.asarray(wavenumbers, dtype=np.float64), np.clip(at, wavenumbers[0], wavenumbers[-1])
-    i = np.clip(np.searchsorted(w, at)-2, 0, len(w)-4)[:, None]+np.arange(4)
-    x = w[i]
+    w = np.asarray(wavenumbers, dtype=np.float64)
+    at = np.clip(at, wavenumbers[0], wavenumbers[-1])
+    first = np.clip(np.searchsorted(w, at)-2, 0, len(w)-4)
+    four = first[:, None]+np.arange(4)
+    x = w[four]
+    own = np.eye(4, dtype=bool)
     gaps = x[:, :, None]-x[:, None, :]+np.eye(4)
-    far = np.where(np.eye(4, dtype=bool), 1., (at[:, None]-x)[:, None, :])
-    return i, (far/gaps).prod(2)
+    far = np.where(own, 1., (at[:, None]-x)[:, None, :])
+    return four, (far/gaps).prod(2)

@@ -30,9 +30,11 @@ from .scans import MANY_SCANS, SPREAD_LIMIT, band_shape, bands_apart, scan_sprea
 
 # %% ../nbs/24_instruments.ipynb #10d17031
 # what lived here until 0.11
-__getattr__ = moved(__name__, dict.fromkeys(('distinct_ids', 'group_scans', 'instrument_files', 'is_spectral', 'is_table',
-    'replicate_ending', 'sample_name'), 'mirzai.folders')|dict.fromkeys(('SpectraFiles', 'put_together',
-    'read_instruments', 'spectra_chunks'), 'mirzai.spectra_files'))
+_IN_FOLDERS = ('distinct_ids', 'group_scans', 'instrument_files', 'is_spectral', 'is_table', 'replicate_ending',
+               'sample_name')
+_IN_SPECTRA_FILES = ('SpectraFiles', 'put_together', 'read_instruments', 'spectra_chunks')
+__getattr__ = moved(__name__, dict.fromkeys(_IN_FOLDERS, 'mirzai.folders')
+                    |dict.fromkeys(_IN_SPECTRA_FILES, 'mirzai.spectra_files'))
 
 # %% ../nbs/24_instruments.ipynb #11ec3397
 TABLE_ENDINGS = ('.csv', '.csv.gz', '.parquet', '.txt', '.txt.gz', '.tsv', '.tsv.gz', '.xlsx', '.dpt',
@@ -82,8 +84,8 @@ def what_it_is(path, # a file
     if not raw: return 'an empty file'
     ending = Path(path).suffix.lower()
     if ending=='.spc' and len(raw)>1 and raw[1:2] in b'KLM': return 'a GRAMS spectrum (.spc)'
-    known = [words for sign,words in _SIGNS if raw.startswith(sign) and (sign!=b'as' or raw[2:3].isdigit())]
-    if known: return known[0] if ending not in ('.xlsx', '.jws') else _ENDINGS[ending]
+    signs = [words for sign,words in _SIGNS if raw.startswith(sign) and (sign!=b'as' or raw[2:3].isdigit())]
+    if signs: return signs[0] if ending not in ('.xlsx', '.jws') else _ENDINGS[ending]
     text = ending in ('.txt', '.csv', '.tsv', '.dpt')
     if text and b'\0' in raw[:200]: return 'no text, in spite of its name'
     return _ENDINGS.get(ending, 'of a kind unknown here')
@@ -112,7 +114,8 @@ def _check_spectrum(path, w, values):
 # %% ../nbs/24_instruments.ipynb #cbbfc6a2
 def _absorbance(path, w, values, declared, unit)->np.ndarray: # (p,) float32
     "Checked and converted; what is not finite is missing"
-    w,values = np.asarray(w, dtype=np.float64),np.asarray(values, dtype=np.float64)
+    w = np.asarray(w, dtype=np.float64)
+    values = np.asarray(values, dtype=np.float64)
     _check_spectrum(path, w, values)
     A = to_absorbance(values, _settle(path, declared, unit, values))
     A[~np.isfinite(A)] = np.nan
@@ -195,7 +198,8 @@ def common_grid(grids:list # (wavenumbers, how many spectra have them), as found
     count,first = Counter(),{}
     for w,n in grids:
         key = len(w), round(w[0], 2), round(w[-1], 2)
-        first.setdefault(key, w); count[key] += n
+        first.setdefault(key, w)
+        count[key] += n
     finest = lambda key: (count[key], -np.ptp(first[key])/len(first[key]), key)
     return first[max(count, key=finest)]
 

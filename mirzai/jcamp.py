@@ -33,7 +33,8 @@ class JcampBlock:
         return 'BLOCKS' in self.head or self.head.get('DATATYPE', '').upper()=='LINK'
     @property
     def form(self)->str: # of the table, in JCAMP's words
-        return next((re.sub(r'\s', '', self.head[k]).upper() for k in _JCAMP_TABLES if k in self.head), '')
+        forms = [self.head[label] for label in _JCAMP_TABLES if label in self.head]
+        return re.sub(r'\s', '', forms[0]).upper() if forms else ''
 
 # %% ../nbs/23_jcamp.ipynb #io000020
 @patch
@@ -64,13 +65,16 @@ def _begin_block(path, begun:list, title:str):
 # %% ../nbs/23_jcamp.ipynb #io000022
 def _jcamp_blocks(path, raw:bytes)->list: # of `JcampBlock`
     "All blocks of a JCAMP-DX file"
-    begun,ended = [],[]
+    begun = []   # and not ended yet
+    ended = []
     for line in raw.decode('utf-8-sig', 'replace').splitlines():
         line = line.partition('$$')[0].strip()
         if not line: continue
         label,value = _jcamp_label(line) if line.startswith('##') else ('', '')
         if label=='TITLE': _begin_block(path, begun, value)
-        elif label=='END': ended += begun[-1:]; del begun[-1:]
+        elif label=='END':
+            ended += begun[-1:]
+            del begun[-1:]
         else:
             if not begun: begun.append(JcampBlock())
             begun[-1].add(path, line)
@@ -83,11 +87,12 @@ def jcamp_parts(path, # the file, for messages
                )->list: # of (title, block), a spectrum each
     "The spectra of a JCAMP-DX file"
     blocks = _jcamp_blocks(path, raw)
-    if any('NTUPLES' in b.head for b in blocks):
+    labels = {label for block in blocks for label in block.head}
+    if 'NTUPLES' in labels:
         raise MirzaiError(f'{path}: holds NTUPLES, several tables in one: export each spectrum as XYDATA')
-    found = [(b.title, b) for b in blocks if b.data]
+    found = [(block.title, block) for block in blocks if block.data]
     if found: return found
-    other = 'a peak table and ' if any('PEAKTABLE' in b.head for b in blocks) else ''
+    other = 'a peak table and ' if 'PEAKTABLE' in labels else ''
     raise MirzaiError(f'{path}: holds {other}no XYDATA: export the spectrum as JCAMP-DX again')
 
 # %% ../nbs/23_jcamp.ipynb #2cb757b0
@@ -95,38 +100,46 @@ MAX_POINTS = 200_000   # of one spectrum
 
 def _points(path, block:JcampBlock)->int:
     "The number of points announced, if it is one and memory can hold it"
-    said = block.head.get('NPOINTS', '')
-    if not re.fullmatch('[0-9]{1,9}', said) or not 10<=int(said)<=MAX_POINTS:
-        raise MirzaiError(f'{path}: NPOINTS is {said[:20]!r}: give a whole number from 10 to {MAX_POINTS}')
-    return int(said)
+    written = block.head.get('NPOINTS', '')
+    if not re.fullmatch('[0-9]{1,9}', written) or not 10<=int(written)<=MAX_POINTS:
+        raise MirzaiError(f'{path}: NPOINTS is {written[:20]!r}: give a whole number from 10 to {MAX_POINTS}')
+    return int(written)
 
 # %% ../nbs/23_jcamp.ipynb #1b2a181b
 MOST_TEXT = 3e6   # characters of one spectrum's values, repeats written out
+_REPEAT = re.compile(r'([@A-Ia-i%J-Rj-r+\-][\d.]*)([S-Zs])(\d{0,5})')   # a value, a letter, more digits
+
+def _times(repeat)->int: # a match of `_REPEAT`
+    "How often its value stands there: S is 1, T 2, ... s 9, before the digits"
+    _,letter,digits = repeat.groups()
+    return int(f'{"STUVWXYZs".index(letter)+1}{digits}')
 
 def _written_out(path, data:list, n:int)->list:
     "Lines of values without repeats"
-    times = lambda m: int(f'{"STUVWXYZs".index(m[2])+1}{m[3]}')
-    repeat = re.compile(r'([@A-Ia-i%J-Rj-r+\-][\d.]*)([S-Zs])(\d{0,5})')
-    repeats = [m for line in data for m in repeat.finditer(line)]
-    text = sum(map(len, data))+sum(len(m[1])*times(m) for m in repeats)
-    if text>MOST_TEXT or sum(map(times, repeats))>2*n+10:
+    repeats = [found for line in data for found in _REPEAT.finditer(line)]
+    if not repeats and sum(map(len, data))<=MOST_TEXT: return data
+    longer = sum(len(found[1])*_times(found) for found in repeats)
+    if sum(map(len, data))+longer>MOST_TEXT or sum(map(_times, repeats))>2*n+10:
         raise MirzaiError(f'{path}: too much text for one spectrum: export again')
-    return [repeat.sub(lambda m: m[1]*times(m), line) for line in data] if repeats else data
+    return [_REPEAT.sub(lambda found: found[1]*_times(found), line) for line in data]
 
 # %% ../nbs/23_jcamp.ipynb #73703279
 _NUMBER = r'[+-]?(?:\d+(?:[.]\d*)?|[.]\d+)(?:[Ee][+-]?\d+)?'
 
 def _head_number(path, block:JcampBlock, label:str, default=None)->float|None:
     "A number of the header"
-    said = block.head.get(label, '')
-    if found := re.match(_NUMBER+r'(?=\s|$)', said):
-        if abs(number := float(found[0]))<1e30: return number
-    elif not said and (default is not None or label in ('DELTAX', 'FIRSTY', 'LASTX')): return default
-    raise MirzaiError(f'{path}: damaged, {label} is {said[:20]!r}, no number: export it again')
+    written = block.head.get(label, '')
+    optional = default is not None or label in ('DELTAX', 'FIRSTY', 'LASTX')
+    if not written and optional: return default
+    found = re.match(_NUMBER+r'(?=\s|$)', written)
+    number = float(found[0]) if found else np.inf
+    if abs(number)<1e30: return number
+    raise MirzaiError(f'{path}: damaged, {label} is {written[:20]!r}, no number: export it again')
 
-def _last_digit(said:str)->float:
+# %% ../nbs/23_jcamp.ipynb #65f99df1
+def _last_digit(written:str)->float:
     "The size of a number's last digit: what rounding may have done to it"
-    digits = re.match(r'[+-]?\d*[.]?(\d*)(?:[Ee]([+-]\d{1,2}))?', said)
+    digits = re.match(r'[+-]?\d*[.]?(\d*)(?:[Ee]([+-]\d{1,2}))?', written)
     return 10.**(int(digits[2] or 0)-len(digits[1]))
 
 # %% ../nbs/23_jcamp.ipynb #io000025
@@ -137,15 +150,15 @@ def _says_decimal_commas(block:JcampBlock, n:int)->bool:
     words = [word.strip(',') for word in re.split(r'[;\s]+', text)]
     if re.search(r',\d+,|,(?!\d)|(?<!\d),', ' '.join(words)): return False         # commas that part values
     if block.form=='(XY..XY)': return len(words)==2*n
-    header = any(re.search(r'\d,\d', block.head.get(k, '')) for k in _JCAMP_NUMBERS)
+    header = any(re.search(r'\d,\d', block.head.get(label, '')) for label in _JCAMP_NUMBERS)
     return header or len(words)==n+len(block.data)
 
 # %% ../nbs/23_jcamp.ipynb #io000026
 def _with_points(block:JcampBlock, n:int):
     "Write decimal commas as points"
     decimal = _says_decimal_commas(block, n)
-    for k in _JCAMP_NUMBERS:
-        if k in block.head: block.head[k] = re.sub(r'^([+-]?\d+),(\d)', r'\1.\2', block.head[k])
+    for label in set(_JCAMP_NUMBERS)&block.head.keys():
+        block.head[label] = re.sub(r'^([+-]?\d+),(\d)', r'\1.\2', block.head[label])
     if decimal: block.data = [re.sub(r',(?=\d)', '.', line) for line in block.data]
 
 # %% ../nbs/23_jcamp.ipynb #io000028
@@ -194,24 +207,35 @@ def _contradicts(path, label, says, finds, unit=' cm-1')->MirzaiError:
 
 def _step(path, block:JcampBlock, n:int)->float|None: # cm⁻¹, negative where they fall
     "The spacing by the header, if its numbers agree with each other"
-    first,last,delta = [_head_number(path, block, k) for k in ('FIRSTX', 'LASTX', 'DELTAX')]
+    first,last,delta = [_head_number(path, block, label) for label in ('FIRSTX', 'LASTX', 'DELTAX')]
     if last is None and delta is None: raise MirzaiError(f'{path}: no LASTX in its header: export it again')
     step = delta if last is None else (last-first)/(n-1)
-    if delta is not None and abs(abs(delta)-abs(step))>_last_digit(block.head['DELTAX'])+.01*abs(step):
-        raise _contradicts(path, 'DELTAX', delta, step)
+    if delta is None: return step
+    forgiven = _last_digit(block.head['DELTAX'])+.01*abs(step)
+    if abs(abs(delta)-abs(step))>forgiven: raise _contradicts(path, 'DELTAX', delta, step)
     return step
 
 # %% ../nbs/23_jcamp.ipynb #45ce36ec
 def _even_axis(path, block:JcampBlock, n:int, table)->np.ndarray: # (n,) cm⁻¹
     "The wavenumbers of the header, if those of the table's lines agree"
-    first,last = [_head_number(path, block, k) for k in ('FIRSTX', 'LASTX')]
+    first,last = [_head_number(path, block, label) for label in ('FIRSTX', 'LASTX')]
     step = _step(path, block, n)
     factor = _head_number(path, block, 'XFACTOR', 1.)
-    expected,found = first+step*table.start, factor*table.x
+    expected = first+step*table.start
+    found = factor*table.x
     forgiven = .25*abs(step)+abs(factor)*table.digit
     off = np.flatnonzero(~(np.abs(found-expected)<=forgiven))
     for k in off[:1]: raise _contradicts(path, f'the beginning of line {k+1}', expected[k], found[k])
     return np.linspace(first, first+step*(n-1) if last is None else last, n)
+
+# %% ../nbs/23_jcamp.ipynb #6297bad7
+def _check_ends(path, block:JcampBlock, x, forgiven:float):
+    "FIRSTX and LASTX against the wavenumbers of the table"
+    for label,end in (('FIRSTX', x[0]), ('LASTX', x[-1])):
+        if label not in block.head: continue
+        says = _head_number(path, block, label)
+        if not abs(says-end)<=forgiven+_last_digit(block.head[label]):
+            raise _contradicts(path, label, says, end)
 
 # %% ../nbs/23_jcamp.ipynb #io00002b
 def _pairs(path, block:JcampBlock, lines:list)->tuple: # x, y
@@ -220,18 +244,12 @@ def _pairs(path, block:JcampBlock, lines:list)->tuple: # x, y
     odd = [word for word in words if word!='?' and not re.fullmatch(_NUMBER, word)]
     if odd: raise MirzaiError(f'{path}: damaged, {odd[0][:20]!r} among its values: export it again')
     if len(words)%2: raise MirzaiError(f'{path}: damaged, a wavenumber without value: export it again')
-    x,y = np.array([np.nan if word=='?' else float(word) for word in words]).reshape(-1, 2).T
+    values = [np.nan if word=='?' else float(word) for word in words]
+    x,y = np.array(values).reshape(-1, 2).T
     x = x*_head_number(path, block, 'XFACTOR', 1.)
-    _check_ends(path, block, x, .25*np.abs(np.diff(x)).max(initial=0)+_last_digit(words[0]))
+    widest = np.abs(np.diff(x)).max(initial=0)
+    _check_ends(path, block, x, .25*widest+_last_digit(words[0]))
     return x, y
-
-def _check_ends(path, block:JcampBlock, x, forgiven:float):
-    "FIRSTX and LASTX against the wavenumbers of the table"
-    for label,end in (('FIRSTX', x[0]), ('LASTX', x[-1])):
-        if label not in block.head: continue
-        says = _head_number(path, block, label)
-        if not abs(says-end)<=forgiven+_last_digit(block.head[label]):
-            raise _contradicts(path, label, says, end)
 
 # %% ../nbs/23_jcamp.ipynb #io00002c
 def _check_first_value(path, block:JcampBlock, y, factor:float):
@@ -245,19 +263,21 @@ def _check_first_value(path, block:JcampBlock, y, factor:float):
 # %% ../nbs/23_jcamp.ipynb #12b7db98
 def _jcamp_unit(path, head:dict, unit=None)->str|None: # absorbance, reflectance or percent; None: not said
     "What YUNITS declares"
-    said,x = head.get('YUNITS', '').lower(),re.sub(r'[\s^*]', '', head.get('XUNITS', '1/CM').lower())
+    y = head.get('YUNITS', '').lower()
+    x = re.sub(r'[\s^*]', '', head.get('XUNITS', '1/CM').lower())
     if not re.fullmatch('1/cm|cm-1|wavenumber.*', x):
         raise MirzaiError(f'{path}: its x axis is in {x[:20]!r}: export in 1/CM')
-    if re.search('absorbance|^abs[.]?$|^a[.]?u?[.]?$|log.*1/r', said): return 'absorbance'
-    if re.search('kubelka|single|interferogram|raman|emission|derivative|absorp|log', said):
-        raise MirzaiError(f'{path}: holds {said[:30]!r}: export absorbance')
-    if re.search('%|percent', said): return 'percent'
-    if re.search('transmi|reflect', said): return 'reflectance'
-    if not unit and not re.fullmatch('(arbitrary.*)?', said):
-        raise MirzaiError(f'{path}: is in {said[:30]!r}: export absorbance, or say which unit it is')
+    if re.search('absorbance|^abs[.]?$|^a[.]?u?[.]?$|log.*1/r', y): return 'absorbance'
+    if re.search('kubelka|single|interferogram|raman|emission|derivative|absorp|log', y):
+        raise MirzaiError(f'{path}: holds {y[:30]!r}: export absorbance')
+    if re.search('%|percent', y): return 'percent'
+    if re.search('transmi|reflect', y): return 'reflectance'
+    if not unit and not re.fullmatch('(arbitrary.*)?', y):
+        raise MirzaiError(f'{path}: is in {y[:30]!r}: export absorbance, or say which unit it is')
 
 # %% ../nbs/23_jcamp.ipynb #be6ddd29
 def _count_values(path, y, n:int):
+    "Refuse more or fewer values than announced"
     if len(y)!=n: raise MirzaiError(f'{path}: damaged, {len(y)} of {n} values: export it again')
 
 def _jcamp_values(path, block:JcampBlock, n:int)->tuple: # x, y
@@ -267,7 +287,8 @@ def _jcamp_values(path, block:JcampBlock, n:int)->tuple: # x, y
     if block.form=='(X++(Y..Y))':
         table = _even_table(path, lines)
         _count_values(path, table.y, n)
-        x,y = _even_axis(path, block, n, table), table.y
+        y = table.y
+        x = _even_axis(path, block, n, table)
     elif block.form=='(XY..XY)': x,y = _pairs(path, block, lines)
     else: raise MirzaiError(f'{path}: its table has the form {block.form[:20]!r}: export it as (X++(Y..Y))')
     _count_values(path, y, n)
@@ -285,8 +306,9 @@ def read_jcamp(path, # the file, for messages
     _with_points(block, n)
     x,y = _jcamp_values(path, block, n)
     gaps = x[np.isnan(y)]
-    where = some(f'{g:.0f}' for g in gaps)
-    if len(gaps): warnings.warn(f'{path}: {len(gaps)} value(s) missing, at {where} cm-1')
+    if len(gaps):
+        where = some(f'{wavenumber:.0f}' for wavenumber in gaps)
+        warnings.warn(f'{path}: {len(gaps)} value(s) missing, at {where} cm-1')
     return x, y, declared
 
 # %% ../nbs/23_jcamp.ipynb #98e95b9c
@@ -304,6 +326,8 @@ def write_jcamp(path, # ends in .dx or .jdx
     head = {'TITLE': ' '.join(title.split()), 'JCAMP-DX': '4.24', 'DATA TYPE': 'INFRARED SPECTRUM',
             'XUNITS': '1/CM', 'YUNITS': yunits, 'XFACTOR': 1, 'YFACTOR': 1, 'FIRSTX': f'{w[0]:.6f}',
             'LASTX': f'{w[-1]:.6f}', 'NPOINTS': len(w), 'FIRSTY': f'{y[0]:.7f}', 'XYDATA': '(X++(Y..Y))'}
-    lines = [f'##{k}={v}' for k,v in head.items()]
-    lines += [f'{w[i]:.4f} '+' '.join(f'{v:.7f}' for v in y[i:i+6]) for i in range(0, len(w), 6)]
+    lines = [f'##{label}={v}' for label,v in head.items()]
+    for i in range(0, len(w), 6):
+        six = ' '.join(f'{v:.7f}' for v in y[i:i+6])
+        lines.append(f'{w[i]:.4f} {six}')
     with atomic(path) as tmp: tmp.write_text('\n'.join([*lines, '##END=', '']), encoding='utf-8')

@@ -20,7 +20,8 @@ def air_gap(wavenumbers # (p,) cm⁻¹
     w = np.asarray(wavenumbers, dtype=np.float64)
     inside = np.flatnonzero((w>=CO2[0])&(w<=CO2[1]))
     if len(inside) in (0, len(w)): return inside[:0], 0, 0, np.zeros(0)
-    below,above = inside[0]-1, inside[-1]+1
+    below = inside[0]-1
+    above = inside[-1]+1
     if below<0: below = above               # the spectrum begins or ends in the region:
     if above==len(w): above = below         # its edge goes on as it is
     run = w[above]-w[below]
@@ -76,7 +77,8 @@ def squared(a, # (n, p), measured from about their middle
     own = d2.diagonal().copy() if b is None else lengths(a)
     other = own if b is None else lengths(b) if known is None else known
     both = own[:, None]+other
-    d2 *= -2; d2 += both
+    d2 *= -2
+    d2 += both
     both *= SAME
     d2[d2<both] = 0
     return d2
@@ -102,8 +104,9 @@ def rq_slopes(d2, theta # as for `rq`
     "The kernel with its gradients, for the search"
     _,l,a = np.exp(theta)
     u = d2/(2*a*l*l)
-    K,log,part = rq(d2, theta), np.log1p(u), u/(1+u)
-    return K, (K, 2*a*K*part, a*K*(part-log))
+    K = rq(d2, theta)
+    part = u/(1+u)
+    return K, (K, 2*a*K*part, a*K*(part-np.log1p(u)))
 
 # %% ../nbs/44_kernels.ipynb #e325114f
 def nll(theta, # (3v+1,) log hyperparameters: three a view, then the noise variance
@@ -114,13 +117,16 @@ def nll(theta, # (3v+1,) log hyperparameters: three a view, then the noise varia
     "What the search minimises, equations 5.8 and 5.9 of Rasmussen & Williams (2006)"
     parts = [rq_slopes(d, theta[3*i:3*i+3]) for i,d in enumerate(D)]
     noise = np.exp(theta[-1])
-    K = sum(p[0] for p in parts); K.flat[::len(t)+1] += noise+known+1e-8
-    try: c = cho_factor(K, lower=True)
+    K = sum(kernel for kernel,_ in parts)
+    K.flat[::len(t)+1] += noise+known+1e-8
+    try: factor = cho_factor(K, lower=True)
     except np.linalg.LinAlgError: return 1e10, np.zeros_like(theta)
-    a = cho_solve(c, t)
-    W = np.outer(a, a)-cho_solve(c, np.eye(len(t)))
-    grad = [-.5*np.vdot(W, g) for p in parts for g in p[1]] + [-.5*noise*np.trace(W)]
-    return .5*t@a + np.log(np.diag(c[0])).sum() + .5*len(t)*np.log(2*np.pi), np.array(grad)
+    weights = cho_solve(factor, t)
+    W = np.outer(weights, weights)-cho_solve(factor, np.eye(len(t)))
+    grad = [-.5*np.vdot(W, slope) for _,slopes in parts for slope in slopes]
+    grad.append(-.5*noise*np.trace(W))
+    half_log_det = np.log(np.diag(factor[0])).sum()
+    return .5*t@weights + half_log_det + .5*len(t)*np.log(2*np.pi), np.array(grad)
 
 # %% ../nbs/44_kernels.ipynb #053e7e87
 PRIOR_SD = 1.   # of each log hyperparameter: a factor e either way
@@ -129,7 +135,8 @@ def first_guess(D # squared distances, one (n, n) array a view
                )->np.ndarray: # (3v+1,) log hyperparameters
     "Half the variance a view, the median distance as length scale, alpha 1; noise .3"
     def length(d2): return np.sqrt(np.median(d2[d2>0])) if (d2>0).any() else 1.
-    return np.log([*np.ravel([(.5, length(d2), 1.) for d2 in D]), .3])
+    of_views = [(.5, length(d2), 1.) for d2 in D]
+    return np.log([*np.ravel(of_views), .3])
 
 def tune(D, # squared distances, one (n, n) array a view
          t, # (n,) standardised target
@@ -138,11 +145,11 @@ def tune(D, # squared distances, one (n, n) array a view
     "Hyperparameters at the maximum of marginal likelihood times prior"
     guess = first_guess(D)
     def loss(theta):
-        f,g = nll(theta, D, t, known)
+        value,slope = nll(theta, D, t, known)
         z = (theta-guess)/PRIOR_SD
-        return f+.5*z@z, g+z/PRIOR_SD
-    r = minimize(loss, guess, jac=True, method='L-BFGS-B')
-    return r.x, r.fun
+        return value+.5*z@z, slope+z/PRIOR_SD
+    found = minimize(loss, guess, jac=True, method='L-BFGS-B')
+    return found.x, found.fun
 
 # %% ../nbs/44_kernels.ipynb #gp000003
 LAB_ERROR = dict(kex=.04)   # standard deviation of a measured value that does not shrink with it; property's unit
@@ -165,8 +172,9 @@ def alike(V, # features of new soils, an (m, d) tensor a view
          ): # (m, n) tensor
     "Rational quadratic kernels, one a view, added: `rq` for PyTorch"
     K = 0
-    for v,(known,mean,sd),(s,l,a) in zip(V, compared, theta.exp().split(3)):
-        K = K+s*(1+squared_tensors((v.to(mean.dtype)-mean)/sd, known)/(2*a*l*l))**-a
+    for view,(learnt,mean,sd),(s,l,a) in zip(V, compared, theta.exp().split(3)):
+        d2 = squared_tensors((view.to(mean.dtype)-mean)/sd, learnt)
+        K = K+s*(1+d2/(2*a*l*l))**-a
     return K
 
 # %% ../nbs/44_kernels.ipynb #kb000001

@@ -66,9 +66,12 @@ class SpectralLibrary:
         if len(self.properties)!=len(self):
             raise MirzaiError(f'{name}: {len(self)} spectra but {len(self.properties)} rows of properties: '
                               f'give one row a spectrum')
-        if len(twice := self.properties.columns[self.properties.columns.duplicated()].unique()):
+        names = self.properties.columns
+        if len(twice := names[names.duplicated()].unique()):
             raise MirzaiError(f'{name}: two columns for property {some(twice)}: keep one of each')
-        self.name, self.dropped, self._origin = name, dict(dropped or {}), origin
+        self.name = name
+        self.dropped = dict(dropped or {})
+        self._origin = origin
         self._sort()
 
     def __len__(self): return len(self.spectra)
@@ -82,9 +85,10 @@ class SpectralLibrary:
     def origin(self, origin): self._origin = origin
 
     def _sort(self):
-        o = np.argsort(self.wavenumbers, kind='stable')
-        if (np.diff(o)!=1).any():
-            self.spectra, self.wavenumbers = np.ascontiguousarray(self.spectra[:,o]), self.wavenumbers[o]
+        rising = np.argsort(self.wavenumbers, kind='stable')
+        if (np.diff(rising)!=1).any():
+            self.spectra = np.ascontiguousarray(self.spectra[:, rising])
+            self.wavenumbers = self.wavenumbers[rising]
         twice = np.unique(self.wavenumbers[1:][np.diff(self.wavenumbers)==0])
         if len(twice):
             raise MirzaiError(f'{self.name}: two columns for wavenumber {some(twice)} cm-1: keep one of each')
@@ -111,10 +115,10 @@ def show(self:SpectralLibrary,
         ):
     "The median spectrum and the band that holds the central 80% of the samples"
     ax = spectrum_axes(ax)
-    lo,mid,hi = np.nanpercentile(self.spectra, [10, 50, 90], axis=0)
-    line, = ax.plot(self.wavenumbers, mid, lw=1,
-                    label=(label or f'{self.name} ({len(self)})').replace('$', r'\$'))
-    ax.fill_between(self.wavenumbers, lo, hi, alpha=.2, color=line.get_color(), lw=0)
+    low,mid,high = np.nanpercentile(self.spectra, [10, 50, 90], axis=0)
+    label = label or f'{self.name} ({len(self)})'
+    line, = ax.plot(self.wavenumbers, mid, lw=1, label=label.replace('$', r'\$'))
+    ax.fill_between(self.wavenumbers, low, high, alpha=.2, color=line.get_color(), lw=0)
     ax.legend()
     return ax
 
@@ -134,9 +138,10 @@ def __repr__(self:SpectralLibrary):
 @patch
 def _repr_html_(self:SpectralLibrary):
     import html
-    num = self.properties.select_dtypes('number')
-    table = num.describe().T.drop(columns='std').round(3)._repr_html_() if num.shape[1] and len(num) else ''
-    return f'<p>{html.escape(repr(self))}</p>{table}'
+    numbers = self.properties.select_dtypes('number')
+    line = f'<p>{html.escape(repr(self))}</p>'
+    if not numbers.shape[1] or not len(numbers): return line
+    return line+numbers.describe().T.drop(columns='std').round(3)._repr_html_()
 
 # %% ../nbs/10_library.ipynb #ba53f701
 @patch
@@ -226,14 +231,15 @@ def _no_number(self:SpectralLibrary, target, rows, not_found):
 @patch
 def _measured(self:SpectralLibrary, target)->tuple: # (n,) values; (n,) limits, NaN where none is known
     "Values and detection limits as the table states them"
-    cells,limit = self[target], self._limits(target)
+    cells = self[target]
+    limit = self._limits(target)
     y = pd.to_numeric(cells, errors='coerce').to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
     text = np.flatnonzero(cells.notna() & np.isnan(y))
-    said,not_found = _as_limits(cells.iloc[text])
-    limit[text] = np.where(np.isnan(said), limit[text], said)
-    known = ~np.isnan(said)|not_found&~np.isnan(limit[text])
-    y[text[known]] = 0.
-    if not known.all(): self._no_number(target, text[~known], not_found[~known])
+    written,not_found = _as_limits(cells.iloc[text])
+    limit[text] = np.where(np.isnan(written), limit[text], written)
+    below = ~np.isnan(written)|not_found&~np.isnan(limit[text])
+    y[text[below]] = 0.
+    if not below.all(): self._no_number(target, text[~below], not_found[~below])
     return y, limit
 
 # %% ../nbs/10_library.ipynb #lib00006
@@ -275,16 +281,18 @@ def select(self:SpectralLibrary,
            positive:bool=True # drop spectra with absorbance at or below zero?
           )->SpectralLibrary: # `dropped` says what went, and why
     "The samples that a model of `target` may learn from"
-    info,y = property_info(target),self.y(target)
+    info = property_info(target)
+    y = self.y(target)
     if minimum=='default': minimum = info['minimum']
     bad = {f'{target} missing': np.isnan(y)}
     if minimum is not None: bad[f'{target} below {minimum:g}'] = y<minimum
     elif info['log10']: bad[f'{target} not above 0'] = (y<0)|(self.floored(target)<=0)
     if positive: bad['absorbance not positive'] = (self.spectra<=0).any(1)
-    out,dropped = np.zeros(len(self), dtype=bool),Counter(self.dropped)
-    for why,b in bad.items():   # each row counts once; the spectra are copied once
-        if (b&~out).any(): dropped[why] += int((b&~out).sum())
-        out |= b
+    out = np.zeros(len(self), dtype=bool)
+    dropped = Counter(self.dropped)
+    for why,rows in bad.items():   # each row counts once; the spectra are copied once
+        if (rows&~out).any(): dropped[why] += int((rows&~out).sum())
+        out |= rows
     kept = self[~out]
     kept.dropped = dict(dropped)
     return kept
@@ -304,42 +312,50 @@ def concat(libs, # libraries on one grid: a list, or what yields them
     "Stack libraries that share their wavenumbers"
     libs = list(libs)
     if not libs: raise MirzaiError('concat: no library is there to be joined: give at least one')
-    a = libs[0]
-    for b in libs[1:]:
-        if not np.array_equal(a.wavenumbers, b.wavenumbers):
-            raise MirzaiError(f'{a.name} and {b.name} have different wavenumbers: resample one with to_grid')
+    first = libs[0]
+    for lib in libs[1:]:
+        if not np.array_equal(first.wavenumbers, lib.wavenumbers):
+            raise MirzaiError(f'{first.name} and {lib.name} have different wavenumbers: resample one '
+                              f'with to_grid')
     dropped = Counter()
-    for l in libs: dropped.update(l.dropped)
-    return SpectralLibrary(np.concatenate([l.spectra for l in libs]), a.wavenumbers,
-                           pd.concat(_with_origins(libs)),
-                           name or ' + '.join(l.name for l in libs), dropped, _origin_of_all(libs))
+    for lib in libs: dropped.update(lib.dropped)
+    spectra = np.concatenate([lib.spectra for lib in libs])
+    name = name or ' + '.join(lib.name for lib in libs)
+    return SpectralLibrary(spectra, first.wavenumbers, pd.concat(_with_origins(libs)), name, dropped,
+                           _origin_of_all(libs))
 
 def _origin_of_all(libs)->Origin|None: # None: nobody stated one, and the ids tell
     "All of them together; a part without rows says nothing"
-    if all(l._origin is None for l in libs if len(l)): return None
-    return joined(l.origin for l in libs if len(l))
+    full = [lib for lib in libs if len(lib)]
+    if all(lib._origin is None for lib in full): return None
+    return joined(lib.origin for lib in full)
 
 # %% ../nbs/10_library.ipynb #0f666eb9
 def _made_up_rows(lib)->np.ndarray: # (n,) booleans
     "By its column, else by what was stated of all, else by ids"
-    if (told := _made_up_column(lib.properties)) is not None: return told
+    column = _made_up_column(lib.properties)
+    if column is not None: return column
     if lib._origin is not None: return np.full(len(lib), lib._origin.synthetic)
     return np.array([bool(MADE_UP_ID.fullmatch(str(i))) for i in lib.ids], dtype=bool)
 
 # %% ../nbs/10_library.ipynb #1d0863be
 def _with_origins(libs)->list: # of properties
     "What is not true of all of them, in columns: by which method Kex was measured, which soils are made up"
-    whole,tables = _origin_of_all(libs), [l.properties for l in libs]
-    differ = lambda field: whole is not None and len({getattr(l.origin, field) for l in libs if len(l)})>1
-    if differ('method') or any('kex_method' in t for t in tables):
-        tables = [_with_method(t, l.origin.method) for l,t in zip(libs, tables)]
-    told = [_made_up_column(t) is not None for t in tables]
-    foreign = any('synthetic' in t and len(t) and not known for t,known in zip(tables, told))
-    if (differ('synthetic') or any(told)) and not foreign:
-        tables = [t.assign(synthetic=_made_up_rows(l)) for l,t in zip(libs, tables)]
+    whole = _origin_of_all(libs)
+    full = [lib for lib in libs if len(lib)]
+    def differ(field): return whole is not None and len({getattr(lib.origin, field) for lib in full})>1
+    tables = [lib.properties for lib in libs]
+    if differ('method') or any('kex_method' in table for table in tables):
+        tables = [_with_method(table, lib.origin.method) for lib,table in zip(libs, tables)]
+    stated = [_made_up_column(table) is not None for table in tables]
+    # a column of that name which says something else
+    foreign = any('synthetic' in table and len(table) and not says for table,says in zip(tables, stated))
+    if (differ('synthetic') or any(stated)) and not foreign:
+        tables = [table.assign(synthetic=_made_up_rows(lib)) for lib,table in zip(libs, tables)]
     return tables
 
 def _with_method(properties, method):
+    "A column of the method, where Kex was measured and none is there"
     new = method and 'kex' in properties and 'kex_method' not in properties
     return properties.assign(kex_method=method) if new else properties
 

@@ -29,19 +29,21 @@ def _is_ours(name)->bool:
     return bool(in_package) and find_spec(name) is not None
 
 # %% ../nbs/35_marks.ipynb #75456789
-def _named(node, package)->list: # what an import statement, or the text 'module:name', may mean
-    if isinstance(node, ast.Import): return [a.name for a in node.names]
+def _named(node, package)->list: # of names
+    "What an import statement, or the text 'module:name', may mean"
+    if isinstance(node, ast.Import): return [alias.name for alias in node.names]
     if isinstance(node, ast.Constant): return re.findall(r'^(mirzai\.\w+):\w+$', str(node.value))
     if not isinstance(node, ast.ImportFrom): return []
     base = resolve_name('.'*node.level+(node.module or ''), package) if node.level else node.module
-    return [base, *(f'{base}.{a.name}' for a in node.names)]
+    return [base, *(f'{base}.{alias.name}' for alias in node.names)]
 
 # %% ../nbs/35_marks.ipynb #f929538e
 @lru_cache(maxsize=None)
 def imports_of(module:str # 'mirzai.plsr'
               )->tuple: # names of modules
     "The modules of mirzai that a module's source imports, at its top or in a function"
-    package,found = module.rpartition('.')[0], set()
+    package = module.rpartition('.')[0]
+    found = set()
     for node in ast.walk(ast.parse(_source(module))): found.update(_named(node, package))
     return tuple(sorted(filter(_is_ours, found)))
 
@@ -49,18 +51,20 @@ def imports_of(module:str # 'mirzai.plsr'
 def reached_by(modules # names, as 'mirzai.plsr'
               )->list: # names, sorted
     "These modules of mirzai and all that they import, directly or not"
-    found,left = set(),[m for m in modules if _is_ours(m)]
+    found = set()
+    left = list(filter(_is_ours, modules))
     while left:
         module = left.pop()
         found.add(module)
-        left += [m for m in imports_of(module) if m not in found]
+        left += [name for name in imports_of(module) if name not in found]
     return sorted(found)
 
 # %% ../nbs/35_marks.ipynb #ea97fd9f
 def _byte_code(code)->list: # of a function: what it does, the names it looks up, the values in it
-    inner = [_byte_code(c) if isinstance(c, CodeType) else repr(sorted(c, key=repr) if isinstance(c, frozenset) else c)
-             for c in code.co_consts]
-    return [code.co_code.hex(), code.co_names, inner]
+    def plain(value):
+        if isinstance(value, CodeType): return _byte_code(value)
+        return repr(sorted(value, key=repr) if isinstance(value, frozenset) else value)
+    return [code.co_code.hex(), code.co_names, [plain(value) for value in code.co_consts]]
 
 def text_mark(f # a function written in Python
              )->str: # twelve hexadecimal digits
@@ -72,21 +76,29 @@ def text_mark(f # a function written in Python
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 # %% ../nbs/35_marks.ipynb #2432222e
+def _own_classes()->set:
+    "The classes that mirzai's modules define, of those that are imported"
+    ours = {name: module for name,module in list(sys.modules.items()) if name.startswith('mirzai.') and module}
+    return {value for name,module in ours.items() for value in list(vars(module).values())
+            if isinstance(value, type) and value.__module__==name}
+
 def replaced_methods()->list: # [(class.method, fingerprint)]
     "Methods of mirzai's classes that code from elsewhere has put there"
-    at = lambda f: str(getattr(f, '__module__', '')).partition('.')[0]
-    modules = [(name, m) for name,m in list(sys.modules.items()) if name.startswith('mirzai.') and m]
-    classes = {c for name,m in modules for c in list(vars(m).values())
-               if isinstance(c, type) and c.__module__==name}
-    methods = [(c, k, f) for c in classes for k,f in vars(c).items()
-               if isinstance(f, FunctionType) and not k.startswith('_orig_')]     # what `patch` sets aside
-    return sorted((f'{c.__name__}.{k}', text_mark(f)) for c,k,f in methods if at(f) not in ('mirzai', 'collections'))
+    found = []
+    for cls in _own_classes():
+        for name,f in vars(cls).items():
+            # `patch` sets aside what begins with _orig_
+            if not isinstance(f, FunctionType) or name.startswith('_orig_'): continue
+            package = str(getattr(f, '__module__', '')).partition('.')[0]
+            if package in ('mirzai', 'collections'): continue
+            found.append((f'{cls.__name__}.{name}', text_mark(f)))
+    return sorted(found)
 
 # %% ../nbs/35_marks.ipynb #fffb2d47
 def code_fingerprint(*modules # names of those that do the work
                     )->str: # twelve hexadecimal digits
     "The source behind a result in one number"
-    sources = [f'{m}\n{_source(m)}\n' for m in reached_by(modules)]
+    sources = [f'{name}\n{_source(name)}\n' for name in reached_by(modules)]
     sha = hashlib.sha256(repr(replaced_methods()).encode())
     for text in sources: sha.update(text.encode())
     return sha.hexdigest()[:12]
@@ -105,15 +117,18 @@ def is_installed(module # its name
 # %% ../nbs/35_marks.ipynb #cfca0c74
 def _names_in(code)->set: # texts
     "What a function's code looks up, and the functions inside it"
-    return set(code.co_names).union(*(_names_in(c) for c in code.co_consts if isinstance(c, CodeType)))
+    inner = [_names_in(value) for value in code.co_consts if isinstance(value, CodeType)]
+    return set(code.co_names).union(*inner)
 
 def looked_up(f # a function written in Python
              )->dict: # name: value
-    "What a function finds around it: in its module, in modules of the caller's own, and in the function it was made in"
+    "What a function finds in its module, in modules of the caller's own, and in the function it was made in"
     names = _names_in(f.__code__)
-    found = {n: f.__globals__[n] for n in names if n in f.__globals__}
-    for m in [v for v in found.values() if isinstance(v, ModuleType) and not is_installed(v.__name__)]:
-        found |= {f'{m.__name__}.{n}': vars(m)[n] for n in names if n in vars(m)}
+    found = {name: f.__globals__[name] for name in names if name in f.__globals__}
+    modules = [value for value in found.values() if isinstance(value, ModuleType)]
+    for module in modules:
+        if is_installed(module.__name__): continue
+        found |= {f'{module.__name__}.{name}': vars(module)[name] for name in names if name in vars(module)}
     return found | inspect.getclosurevars(f).nonlocals
 
 # %% ../nbs/35_marks.ipynb #a32ccfef
@@ -135,44 +150,48 @@ def is_constant(name:str, # where a function found it
     "Is it a plain value, or one whose name says that it stays?"
     own = name.rpartition('.')[2]
     if own.startswith('__'): return False
-    return isinstance(value, PLAIN) or own.isupper() and own[0]!='_' and isinstance(value, (list, dict, set, np.ndarray))
+    if isinstance(value, PLAIN): return True
+    return own.isupper() and own[0]!='_' and isinstance(value, (list, dict, set, np.ndarray))
 
 # %% ../nbs/35_marks.ipynb #dccea3c2
 def functions_of(member # of a class or a module
                 )->list: # functions
     "What a member of a class runs, however it is wrapped"
-    inside = [getattr(member, k, None) for k in ('__func__', 'fget', 'fset', 'func', '__wrapped__')]
+    inside = [getattr(member, name, None) for name in ('__func__', 'fget', 'fset', 'func', '__wrapped__')]
     return [f for f in (member, *inside) if isinstance(f, FunctionType)]
 
 def _members(thing)->dict: # name: value
     "A function itself; of a class what it and the caller's own classes below it hold"
     if isinstance(thing, FunctionType): return {thing.__qualname__: thing}
-    own = [c for c in thing.__mro__ if not is_installed(c.__module__)]
-    return {f'{c.__qualname__}.{k}': v for c in own for k,v in vars(c).items()}
+    own = [cls for cls in thing.__mro__ if not is_installed(cls.__module__)]
+    return {f'{cls.__qualname__}.{name}': value for cls in own for name,value in vars(cls).items()}
 
 # %% ../nbs/35_marks.ipynb #f778495d
-def _look_into(one)->tuple[list, list]: # (name, fingerprint or value) each; what else to look into
-    said,further = [], []
-    for name,v in _members(one).items():
+def _look_into(thing)->tuple[list, list]: # (name, fingerprint or value) each; what else to look into
+    "What a function or class says itself, and the functions and classes that it looks up"
+    marks,further = [], []
+    for name,member in _members(thing).items():
         there = {}
-        for f in functions_of(v):
-            said.append((name, text_mark(f)))
+        for f in functions_of(member):
+            marks.append((name, text_mark(f)))
             there |= looked_up(f)
-        constants = {k: c for k,c in {name: v, **there}.items() if is_constant(k, c)}
-        said += [(k, settled(c) if isinstance(c, PLAIN) else _held(c)) for k,c in constants.items()]
-        for c in there.values(): further += [c] if isinstance(c, type) else functions_of(c)
-    return said, further
+        for where,value in {name: member, **there}.items():
+            if not is_constant(where, value): continue
+            marks.append((where, settled(value) if isinstance(value, PLAIN) else _held(value)))
+        for value in there.values(): further += [value] if isinstance(value, type) else functions_of(value)
+    return marks, further
 
 def own_code(thing # a function or a class
             )->list: # [name, fingerprint or value] each, sorted
     "The caller's own functions and classes that one runs through, and the constants they look up"
-    found,seen,left = set(), set(), [thing]
+    found,done = set(), set()
+    left = [thing]
     while left:
         one = left.pop()
-        if one in seen or is_installed(one.__module__): continue
-        seen.add(one)
-        said,further = _look_into(one)
-        found.update(said)
+        if one in done or is_installed(one.__module__): continue
+        done.add(one)
+        marks,further = _look_into(one)
+        found.update(marks)
         left += further
     return sorted(map(list, found))
 
@@ -184,26 +203,29 @@ def as_plain(value, # anything
     if value is None or isinstance(value, (str, bool, int, float)): return value
     if id(value) in inside: return 'itself'
     plain = partial(as_plain, inside=(*inside, id(value)))
-    if isinstance(value, dict): return {str(k): plain(v) for k,v in value.items()}
+    if isinstance(value, dict): return {str(key): plain(held) for key,held in value.items()}
     if isinstance(value, (list, tuple)): return [plain(v) for v in value]
     if isinstance(value, (set, frozenset)): return sorted(map(plain, value), key=json.dumps)
     if isinstance(value, SpectralLibrary): return library_fingerprint(value)
     if isinstance(value, Path): return str(value)
     if isinstance(value, type): return _plain_class(value)
-    if callable(value) and (hasattr(value, '__name__') or isinstance(value, partial)): return _plain_function(value, plain)
+    function = callable(value) and (hasattr(value, '__name__') or isinstance(value, partial))
+    if function: return _plain_function(value, plain)
     return _plain_object(value, plain)
 
 # %% ../nbs/35_marks.ipynb #38178287
-def _plain_class(c):
-    if is_installed(c.__module__): return f'{c.__module__}.{c.__qualname__}'
-    return [[k.__qualname__ for k in c.__mro__], own_code(c)]
+def _plain_class(cls):
+    "An installed class by its name; another by the classes below it and its code"
+    if is_installed(cls.__module__): return f'{cls.__module__}.{cls.__qualname__}'
+    return [[base.__qualname__ for base in cls.__mro__], own_code(cls)]
 
 def _plain_function(f, plain):
     "What it is called, its code, and all that was filled in"
     if isinstance(f, partial): return [plain(f.func), plain(f.args), plain(f.keywords)]
     if isinstance(f, MethodType): return [plain(f.__func__), plain(f.__self__)]
     if not isinstance(f, FunctionType):   # of a compiled module, or wrapped to remember its answers
-        return plain(f.__wrapped__) if hasattr(f, '__wrapped__') else f'{getattr(f, "__module__", None)}.{f.__name__}'
+        if hasattr(f, '__wrapped__'): return plain(f.__wrapped__)
+        return f'{getattr(f, "__module__", None)}.{f.__name__}'
     filled = plain([f.__defaults__ or (), f.__kwdefaults__ or {}, inspect.getclosurevars(f).nonlocals])
     if is_installed(f.__module__): return [f'{f.__module__}.{f.__qualname__}', filled]
     return [f.__qualname__, own_code(f), filled]
@@ -211,14 +233,16 @@ def _plain_function(f, plain):
 def _plain_object(value, plain):
     "The code of its class and its attributes; of arrays, tables and the rest what they hold"
     if isinstance(value, (np.ndarray, np.generic, pd.DataFrame, pd.Series)): return _held(value)
-    told = hasattr(value, '__dict__') and (vars(value) or not is_installed(type(value).__module__))
-    return [plain(type(value)), plain(vars(value)) if told else _held(value)]
+    attributes = getattr(value, '__dict__', None)
+    by_them = attributes is not None and (attributes or not is_installed(type(value).__module__))
+    return [plain(type(value)), plain(attributes) if by_them else _held(value)]
 
 # %% ../nbs/35_marks.ipynb #eb68e5b6
 def mark_of(value # anything
            )->str: # twelve hexadecimal digits
     "What `as_plain` says of it, in one number"
-    return hashlib.sha256(json.dumps(as_plain(value), sort_keys=True).encode()).hexdigest()[:12]
+    text = json.dumps(as_plain(value), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 # %% ../nbs/35_marks.ipynb #afdb5984
 def library_fingerprint(lib:SpectralLibrary)->str: # hexadecimal SHA-256

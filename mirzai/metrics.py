@@ -14,61 +14,68 @@ def paired(observed, # (n,) measured values
            predicted # (n,) predictions
           )->tuple[np.ndarray, np.ndarray]: # both as float64
     "Two flat arrays of equal length, or an error naming both shapes"
-    o,p = np.asarray(observed), np.asarray(predicted)
-    if o.ndim!=1 or o.shape!=p.shape or not len(o):
-        raise MirzaiError(f'observed has shape {o.shape} and predicted {p.shape}: give two flat arrays of '
-                          f'equal length')
-    return o.astype(np.float64), p.astype(np.float64)
+    observed,predicted = np.asarray(observed), np.asarray(predicted)
+    if observed.ndim!=1 or observed.shape!=predicted.shape or not len(observed):
+        raise MirzaiError(f'observed has shape {observed.shape} and predicted {predicted.shape}: give two flat '
+                          f'arrays of equal length')
+    return observed.astype(np.float64), predicted.astype(np.float64)
 
 # %% ../nbs/33_metrics.ipynb #6854be1a
-def r2(observed, predicted)->float:
+def r2(observed, predicted)->float: # at most 1; NaN where all observations are equal
     "Coefficient of determination"
-    o,p = paired(observed, predicted)
-    return 1-np.sum((o-p)**2)/np.sum((o-o.mean())**2) if np.ptp(o)>0 else np.nan
+    observed,predicted = paired(observed, predicted)
+    if not np.ptp(observed)>0: return np.nan
+    left = np.sum((observed-predicted)**2)
+    spread = np.sum((observed-observed.mean())**2)
+    return 1-left/spread
 
 # %% ../nbs/33_metrics.ipynb #12b70ca6
-def lccc(observed, predicted)->float:
+def lccc(observed, predicted)->float: # -1 to 1
     "Lin's concordance correlation coefficient, doi 10.2307/2532051"
-    o,p = paired(observed, predicted)
-    d = o.var()+p.var()+(o.mean()-p.mean())**2
-    return 2*np.mean((o-o.mean())*(p-p.mean()))/d if d>0 else np.nan
+    observed,predicted = paired(observed, predicted)
+    shift = observed.mean()-predicted.mean()
+    together = np.mean((observed-observed.mean())*(predicted-predicted.mean()))
+    whole = observed.var()+predicted.var()+shift**2
+    return 2*together/whole if whole>0 else np.nan
 
 # %% ../nbs/33_metrics.ipynb #62366391
 def rmse(observed, predicted)->float:
     "Root mean squared error, in the unit of the arrays"
-    o,p = paired(observed, predicted)
-    return np.sqrt(np.mean((o-p)**2))
-
-# %% ../nbs/33_metrics.ipynb #4281ecc4
-def _ratio(spread, error): return spread/error if error>0 else np.nan
+    observed,predicted = paired(observed, predicted)
+    return np.sqrt(np.mean((observed-predicted)**2))
 
 # %% ../nbs/33_metrics.ipynb #6fb8ad0c
-def rpd(observed, predicted)->float:
+def rpd(observed, predicted)->float: # NaN without an error, and for one observation
     "Standard deviation of the observations over the error"
-    return _ratio(np.std(observed, ddof=1), rmse(observed, predicted)) if len(observed)>1 else np.nan
+    if len(observed)<2: return np.nan
+    error = rmse(observed, predicted)
+    return np.std(observed, ddof=1)/error if error>0 else np.nan
 
 # %% ../nbs/33_metrics.ipynb #3933eb45
-def rpiq(observed, predicted)->float:
+def rpiq(observed, predicted)->float: # NaN without an error
     "Interquartile range of the observations over the error, doi 10.1016/j.trac.2010.05.006"
-    return _ratio(np.subtract(*np.percentile(observed, [75, 25])), rmse(observed, predicted))
+    error = rmse(observed, predicted)
+    upper,lower = np.percentile(observed, [75, 25])
+    return (upper-lower)/error if error>0 else np.nan
 
 # %% ../nbs/33_metrics.ipynb #da939212
 def mae(observed, predicted)->float:
     "Mean absolute error, in the unit of the arrays"
-    o,p = paired(observed, predicted)
-    return np.mean(np.abs(o-p))
+    observed,predicted = paired(observed, predicted)
+    return np.mean(np.abs(observed-predicted))
 
 # %% ../nbs/33_metrics.ipynb #64111f9b
-def mape(observed, predicted)->float:
-    "Mean absolute percentage error, %; NaN where an observation is zero"
-    o,p = paired(observed, predicted)
-    return 100*np.mean(np.abs((o-p)/o)) if (o!=0).all() else np.nan
+def mape(observed, predicted)->float: # NaN where an observation is zero
+    "Mean absolute percentage error, %"
+    observed,predicted = paired(observed, predicted)
+    if not (observed!=0).all(): return np.nan
+    return 100*np.mean(np.abs((observed-predicted)/observed))
 
 # %% ../nbs/33_metrics.ipynb #3f15d48b
 def bias(observed, predicted)->float:
     "Mean of observed minus predicted, in the unit of the arrays"
-    o,p = paired(observed, predicted)
-    return np.mean(o-p)
+    observed,predicted = paired(observed, predicted)
+    return np.mean(observed-predicted)
 
 # %% ../nbs/33_metrics.ipynb #7487534e
 METRICS = ['r2', 'lccc', 'rmse', 'mae', 'mape', 'bias', 'rpd', 'rpiq']
@@ -79,12 +86,12 @@ def scores(observed, # (n,) measured, in the property's own unit
            limit=None # (n,) detection limits; what lies below one, measured or predicted, counts as the limit
           )->dict: # `n` and the eight metrics
     "All metrics of one set of predictions"
-    o,p = paired(observed, predicted)
-    if limit is not None: o,p = (np.where(v<limit, limit, v) for v in (o, p))
-    if log10 and (o.min()<=0 or p.min()<=0):
+    observed,predicted = paired(observed, predicted)
+    if limit is not None: observed,predicted = [np.where(v<limit, limit, v) for v in (observed, predicted)]
+    if log10 and (observed.min()<=0 or predicted.min()<=0):
         raise MirzaiError('scores: values not above 0 have no logarithm: drop them or set log10=False')
-    a,b = (np.log10(o), np.log10(p)) if log10 else (o, p)
-    on_model_scale = dict(r2=r2, lccc=lccc, rpd=rpd, rpiq=rpiq)
-    own = dict(rmse=rmse, mae=mae, mape=mape, bias=bias)
-    return dict(n=len(o)) | {m: float(on_model_scale[m](a, b) if m in on_model_scale else own[m](o, p))
-                             for m in METRICS}
+    own = observed, predicted
+    model_scale = (np.log10(observed), np.log10(predicted)) if log10 else own
+    relative = {m: float(f(*model_scale)) for m,f in dict(r2=r2, lccc=lccc, rpd=rpd, rpiq=rpiq).items()}
+    absolute = {m: float(f(*own)) for m,f in dict(rmse=rmse, mae=mae, mape=mape, bias=bias).items()}
+    return dict(n=len(observed)) | {m: (relative|absolute)[m] for m in METRICS}

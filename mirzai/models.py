@@ -84,22 +84,28 @@ def foreign_entry(name:str, # what results call it
                   make # an estimator, a function that gives one, or its name, package.module:function
                  )->ModelEntry:
     "What is known of somebody else's estimator"
-    look,settings = dict(color='#777777', marker='x', linestyle='-'), dict(make=make, name=name)
-    return ModelEntry(name, 'mirzai.foreign:Foreign', look, _seconds_foreign, settings, explained=False, ours=False)
+    look = dict(color='#777777', marker='x', linestyle='-')
+    return ModelEntry(name, 'mirzai.foreign:Foreign', look, _seconds_foreign, dict(make=make, name=name),
+                      explained=False, ours=False)
 
 def _check_result_name(name, model):
     "Refuse a name for results that is the name of another model"
     if isinstance(model, str) and model==name: return
-    if set(name.split('+'))<=set(ENTRIES): raise MirzaiError(f'{name}: is a model of this library: give yours another name')
-    if is_factory_name(name): raise MirzaiError(f'{name}: names a factory, not this model: give it another name')
+    if set(name.split('+'))<=set(ENTRIES):
+        raise MirzaiError(f'{name}: is a model of this library: give yours another name')
+    if is_factory_name(name):
+        raise MirzaiError(f'{name}: names a factory, not this model: give it another name')
 
 def named_models(models # names; or a dictionary, name: estimator, factory or name
                 )->dict: # name: what `make_model` takes
     "Models by the names that results will call them"
     if not isinstance(models, dict): models = {name: name for name in models}
     for name,model in models.items(): _check_result_name(name, model)
-    joined = {name: e for name,e in ENTRIES.items() if name not in ALL_MODELS}   # other processes do not know them
-    return {k: joined.get(m, m) if isinstance(m, str) else foreign_entry(k, m) for k,m in models.items()}
+    # those that were registered go as entries: other processes do not know their names
+    registered = {name: entry for name,entry in ENTRIES.items() if name not in ALL_MODELS}
+    def entry_of(name, model):
+        return registered.get(model, model) if isinstance(model, str) else foreign_entry(name, model)
+    return {name: entry_of(name, model) for name,model in models.items()}
 
 # %% ../nbs/57_models.ipynb #14600f4b
 def entries_of(name:str # one of `ALL_MODELS`, or several joined by +; package.module:function; or an entry
@@ -132,8 +138,10 @@ def make_model(name:str, # one of `ALL_MODELS`; several joined by + are an ensem
     "A model by name"
     entries = entries_of(name)
     if len(entries)==1: return entries[0].make(target, seed, n, **kwargs)
-    before = [entries[:i].count(e) for i,e in enumerate(entries)]     # a name that comes again has another seed
-    members = [e.make(target, seed+100*k, n, **kwargs) for e,k in zip(entries, before)]
+    members = []
+    for i,entry in enumerate(entries):
+        before = entries[:i].count(entry)     # a name that comes again has another seed
+        members.append(entry.make(target, seed+100*before, n, **kwargs))
     return imported('mirzai.ensemble:Ensemble')(members, target)
 
 # %% ../nbs/57_models.ipynb #fb8a9c99

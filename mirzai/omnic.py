@@ -20,30 +20,40 @@ OMNIC_OTHERS = {15: 'a single beam', 20: 'Kubelka-Munk units', 22: 'an interfero
                26: 'photoacoustic units', 31: 'Raman intensity'}
 
 # %% ../nbs/22_omnic.ipynb #2a765058
+_TITLE,_HEADER,_VALUES = 107, 2, 3   # kinds of entries in the table
+
+def _omnic_entry(kind:int, at:int, size:int)->bytes: return struct.pack('<BxII6x', kind, at, size)
+
 def omnic_bytes(w, # (p,) wavenumbers, cm⁻¹
                 Y, # (p,) a spectrum, or (n, p) several
                 code:int=17, # OMNIC's number for what the values are: 17 absorbance, 11 percent reflectance
                 titles:list|None=None # of each spectrum; default: none
                )->bytes:
     "A minimal OMNIC file: `.spa` for one spectrum, `.spg` for several"
-    entry = lambda key, at, n: struct.pack('<BxII6x', key, at, n)
-    Y,n = np.atleast_2d(Y), len(w)
+    Y = np.atleast_2d(Y)
+    p = len(w)
     titles = titles or ['']*len(Y)
-    start,size = 512+16*4*len(Y), 320+4*n # of the first, of each: title, header, values
-    places = [start+k*size for k in range(len(Y))]
-    table = [entry(107, p, 256)+entry(2, p+256, 32)+entry(3, p+320, 4*n) for p in places]
-    head = struct.pack('<IIIIff', 1, n, 1, code, w[0], w[-1]).ljust(64, b'\0')
-    body = [t.encode().ljust(256, b'\0')+head+np.asarray(y, '<f4').tobytes() for t,y in zip(titles, Y)]
-    first = b'Spectral Data File'.ljust(288, b'\0')
-    return (first+entry(1, 0, 0)+b''.join(table)).ljust(start, b'\0')+b''.join(body)
+    head = struct.pack('<IIIIff', 1, p, 1, code, w[0], w[-1]).ljust(64, b'\0')
+    start = 512+16*4*len(Y)
+    table,body = [], []
+    for title,y in zip(titles, Y):
+        at = start+sum(map(len, body))
+        table.append(_omnic_entry(_TITLE, at, 256)+_omnic_entry(_HEADER, at+256, 32)
+                     +_omnic_entry(_VALUES, at+320, 4*p))
+        body.append(title.encode().ljust(256, b'\0')+head+np.asarray(y, '<f4').tobytes())
+    first = b'Spectral Data File'.ljust(288, b'\0')+_omnic_entry(1, 0, 0)
+    return (first+b''.join(table)).ljust(start, b'\0')+b''.join(body)
 
 # %% ../nbs/22_omnic.ipynb #15130ba8
 def _omnic_entries(path, raw:bytes)->dict: # kind of entry -> (offset, bytes) of each, as they come
     "The table of an OMNIC file"
     entries = {}
-    for p in range(288, min(len(raw)-16, 288+16*MAX_ENTRIES), 16):
-        if raw[p]==0: return entries
-        entries.setdefault(raw[p], []).append(struct.unpack('<II', raw[p+2:p+10]))
+    end = min(len(raw)-16, 288+16*MAX_ENTRIES)
+    for at in range(288, end, 16):
+        kind = raw[at]
+        if kind==0: return entries
+        place = struct.unpack('<II', raw[at+2:at+10])
+        entries.setdefault(kind, []).append(place)
     raise MirzaiError(f'{path}: damaged OMNIC file, its table has no end: copy the file again')
 
 # %% ../nbs/22_omnic.ipynb #io000007
@@ -59,16 +69,19 @@ def _omnic_header(path, raw:bytes, at:int, offset:int)->SimpleNamespace: # n, of
 def _omnic_title(raw:bytes, at:int)->str:
     "A spectrum's title without the date that OMNIC appends"
     title = raw[at:at+256].split(b'\0')[0].decode('latin-1')
-    title = re.sub(r',? *\w{3} \w{3} +\d+ \d+:\d\d:\d\d \d{4}.*$', '', title)
+    dated = r',? *\w{3} \w{3} +\d+ \d+:\d\d:\d\d \d{4}.*$'
+    title = re.sub(dated, '', title)
     return re.sub('[.]spa$', '', title, flags=re.I)
 
 # %% ../nbs/22_omnic.ipynb #io000009
 def _check_group(path, headers:list, values:list):
     "Refuse a group whose spectra lie over each other or are shorter than announced"
-    if any(h.n*4!=size for h,(_,size) in zip(headers, values)):
+    sizes = [size for _,size in values]
+    if any(4*header.n!=size for header,size in zip(headers, sizes)):
         raise MirzaiError(f'{path}: damaged OMNIC group, values and headers disagree: copy the file again')
-    ends = [(start, start+size) for start,size in sorted(values)]
-    if any(a[1]>b[0] for a,b in zip(ends, ends[1:])):
+    places = sorted(values)
+    ends = [start+size for start,size in places]
+    if any(end>after for end,(after,_) in zip(ends, places[1:])):
         raise MirzaiError(f'{path}: damaged OMNIC group, its spectra overlap: copy the file again')
 
 # %% ../nbs/22_omnic.ipynb #io000010
@@ -77,7 +90,7 @@ def omnic_parts(path, # the file, for messages
                )->list: # of (title, header), a spectrum each
     "The spectra of an OMNIC file"
     entries = _omnic_entries(path, raw)
-    heads,values,titles = [entries.get(k, []) for k in (2, 3, 107)]
+    heads,values,titles = [entries.get(kind, []) for kind in (_HEADER, _VALUES, _TITLE)]
     if len(values)<2:
         values = values or [(len(raw), 0)]
         heads = heads[:1] or [(len(raw), 0)]
@@ -87,20 +100,23 @@ def omnic_parts(path, # the file, for messages
     headers = [_omnic_header(path, raw, at, offset) for (at,_),(offset,_) in zip(heads, values)]
     if len(headers)==1: return [('', headers[0])]
     _check_group(path, headers, values)
-    for h in headers: h.alone = False
+    for header in headers: header.alone = False
     named = len(titles)==len(headers)
-    return [(_omnic_title(raw, titles[k][0]) if named else '', h) for k,h in enumerate(headers)]
+    names = [_omnic_title(raw, at) for at,_ in titles] if named else ['']*len(headers)
+    return list(zip(names, headers))
 
 # %% ../nbs/22_omnic.ipynb #913f01a9
 def read_omnic(path, # the file
-               h:SimpleNamespace, # a header, as `omnic_parts` gives it
+               header:SimpleNamespace, # as `omnic_parts` gives it
                unit=None # what the user declares: not needed here
               )->tuple: # wavenumbers, values, declared unit
     "A spectrum of an OMNIC file, from its header"
-    if h.x!=1: raise MirzaiError(f'{path}: its x axis is not wavenumbers (code {h.x}): export in cm-1')
-    if h.y not in OMNIC_UNITS:
-        what = OMNIC_OTHERS.get(h.y, f'an unknown quantity (code {h.y})')
+    if header.x!=1: raise MirzaiError(f'{path}: its x axis is not wavenumbers (code {header.x}): export in cm-1')
+    if header.y not in OMNIC_UNITS:
+        what = OMNIC_OTHERS.get(header.y, f'an unknown quantity (code {header.y})')
         raise MirzaiError(f'{path}: holds {what}: export absorbance from OMNIC')
-    if h.y==17 and h.alone:                                            # all that soilspecdata takes
+    if header.y==17 and header.alone:                                  # all that soilspecdata takes
         with damaged(path, 'OMNIC'): return *read_spa(path)[:2], 'absorbance'
-    return np.linspace(h.first, h.last, h.n), np.frombuffer(h.raw, '<f4', h.n, h.offset), OMNIC_UNITS[h.y]
+    w = np.linspace(header.first, header.last, header.n)
+    values = np.frombuffer(header.raw, '<f4', header.n, header.offset)
+    return w, values, OMNIC_UNITS[header.y]

@@ -21,43 +21,54 @@ _OPUS_CODES = dict(ab=(3, 3, 4), sc=(3, 1, 1), ref=(3, 2, 1), refl=(3, 3, 12))
 def _opus_item(name, kind, value): return struct.pack('<4s2h', name, kind, len(value)//2)+value
 
 def _opus_parameters(w, y)->bytes: # of one block
-    real = lambda v: struct.pack('<d', v)
-    whole = lambda v: struct.pack('<i', v)
-    items = [(b'DPF', 0, whole(1)), (b'NPT', 0, whole(len(w))), (b'FXV', 1, real(w[0])), (b'LXV', 1, real(w[-1])),
-             (b'CSF', 1, real(1)), (b'MXY', 1, real(y.max())), (b'MNY', 1, real(y.min())), (b'DXU', 3, b'WN\0\0')]
-    return b''.join(_opus_item(*i) for i in items)+b'END\0\0\0\0\0'
+    whole = lambda name, v: _opus_item(name, 0, struct.pack('<i', v))
+    real = lambda name, v: _opus_item(name, 1, struct.pack('<d', v))
+    items = [whole(b'DPF', 1), whole(b'NPT', len(w)),
+             real(b'FXV', w[0]), real(b'LXV', w[-1]),
+             real(b'CSF', 1), real(b'MXY', y.max()), real(b'MNY', y.min()),
+             _opus_item(b'DXU', 3, b'WN\0\0')]
+    return b''.join(items)+b'END\0\0\0\0\0'
 
 # %% ../nbs/21_opus.ipynb #e168da07
 def opus_bytes(w, # (p,) wavenumbers, cm⁻¹
                **blocks # (p,) each; ab: absorbance, sc, ref: single channels, refl: reflectance; then a digit
               )->bytes:
     "A minimal OPUS file"
-    body,entries = b'',[]
+    body = b''
+    entries = []
     for kind,y in blocks.items():
         amplitude,source,what = _OPUS_CODES[kind.rstrip('0123456789')]
-        code = amplitude|source<<2|what<<10
+        values = amplitude|source<<2|what<<10
         y = np.asarray(y, '<f4')
-        for code,data in ((code, y.tobytes()), (code|1<<4, _opus_parameters(w, y))):
+        for code,data in ((values, y.tobytes()), (values|1<<4, _opus_parameters(w, y))):
             entries.append((code, len(data)//4, 504+len(body)))
             body += data
     entries = [(13<<10, 3*(len(entries)+1), 24), *entries]
     head = b'\n\n\xfe\xfe'+struct.pack('<d3i', 920622., 24, 40, len(entries))
-    return (head+b''.join(struct.pack('<3i', *e) for e in entries)).ljust(504, b'\0')+body
+    directory = b''.join(struct.pack('<3i', *entry) for entry in entries)
+    return (head+directory).ljust(504, b'\0')+body
 
 # %% ../nbs/21_opus.ipynb #09b35898
-def opus_blocks(path, raw:bytes)->list:
+_ABSORBANCE = (0, 4, 0), (1, 4, 0)   # what of it, in the type of a block: values or parameters
+
+def opus_blocks(path, # the file, for messages
+                raw:bytes # its content
+               )->list:
     "The blocks of an OPUS file that lie inside it, not parsed yet"
     from brukeropus.file.block import FileBlock
     from brukeropus.file.parse import parse_directory, parse_header
     _,start,most,_ = parse_header(raw)
     if not 24<=start<len(raw): raise MirzaiError(f'{path}: damaged OPUS directory: copy the file again')
-    entries = parse_directory(raw[start:start+12*min(max(most, 0), 500)])
-    inside = [(t, size, at) for t,size,at in entries if size>0 and at+size<=len(raw)]
+    most = min(max(most, 0), 500)
+    inside,cut = [], []
+    for type,size,at in parse_directory(raw[start:start+12*most]):
+        if at+size>len(raw): cut.append(type)
+        elif size>0: inside.append((type, size, at))
     if sum(size for _,size,_ in inside)>2*len(raw):
         raise MirzaiError(f'{path}: damaged OPUS directory: copy the file again')
-    if any(t[2:5] in ((0, 4, 0), (1, 4, 0)) for t,size,at in entries if at+size>len(raw)):
+    if any(type[2:5] in _ABSORBANCE for type in cut):
         raise MirzaiError(f'{path}: cut short, its absorbance is not all there: copy the file again')
-    return [FileBlock(raw, t, size, at) for t,size,at in inside]
+    return [FileBlock(raw, *block) for block in inside]
 
 # %% ../nbs/21_opus.ipynb #a163a396
 def _sound_parameters(b:bytes)->bool:
@@ -74,11 +85,13 @@ _OPUS_KINDS = {4: 'absorbance', 5: 'reflectance', 12: 'reflectance'}   # transmi
 
 def _opus_parsed(blocks:list, kinds)->list: # values and their parameters, mixed
     "Blocks of these kinds that are sound"
-    plain = [b for b in blocks if b.type[3] in kinds and b.type[4]==0 and b.type[5]==0]
-    plain = [b for b in plain if b.is_data() or b.is_data_status() and _sound_parameters(b.bytes)]
-    for b in plain:
-        if b.data is None: b.parse()                                   # a second time it would lose its bytes
-    return [b for b in plain if b.data is not None]
+    sound = []
+    for block in blocks:
+        if block.type[3] not in kinds or block.type[4]!=0 or block.type[5]!=0: continue
+        if not block.is_data() and not (block.is_data_status() and _sound_parameters(block.bytes)): continue
+        if block.data is None: block.parse()                           # a second time it would lose its bytes
+        if block.data is not None: sound.append(block)
+    return sound
 
 # %% ../nbs/21_opus.ipynb #io000050
 _AXIS = ('npt', 'fxv', 'lxv', 'csf', 'dxu')
@@ -86,21 +99,16 @@ _AXIS = ('npt', 'fxv', 'lxv', 'csf', 'dxu')
 def _equal_twins(parsed:list, paired:list)->list: # more pairs
     "Blocks whose parameters could be either of some that say the same"
     from brukeropus.file.block import is_data_status_type_match, is_data_status_val_match
-    taken = {b.start for pair in paired for b in pair}
+    taken = {block.start for pair in paired for block in pair}
+    free = [block for block in parsed if block.start not in taken]
     twins = []
-    for data in parsed:
-        if data.start in taken or data.is_data_status(): continue
-        free = [s for s in parsed if s.is_data_status() and s.start not in taken]
-        fit = [s for s in free if is_data_status_type_match(data, s) and is_data_status_val_match(data, s)]
-        if len({tuple(s.data.get(k) for k in _AXIS) for s in fit})==1: twins.append((data, fit[0]))
+    for values in free:
+        if values.is_data_status(): continue
+        fit = [s for s in free if s.is_data_status() and is_data_status_type_match(values, s)
+               and is_data_status_val_match(values, s)]
+        axes = {tuple(s.data.get(name) for name in _AXIS) for s in fit}
+        if len(axes)==1: twins.append((values, fit[0]))
     return twins
-
-def opus_pairs(blocks:list, kinds)->list: # the last stored first
-    "Spectra of these kinds with their parameters"
-    from brukeropus.file.block import pair_data_and_status_blocks
-    parsed = _opus_parsed(blocks, kinds)
-    pairs = pair_data_and_status_blocks(parsed)
-    return sorted(pairs+_equal_twins(parsed, pairs), key=lambda pair: -pair[0].start)
 
 # %% ../nbs/21_opus.ipynb #cb9d9b75
 def opus_pairs(blocks:list, # as `opus_blocks` gives them
@@ -116,27 +124,28 @@ def opus_pairs(blocks:list, # as `opus_blocks` gives them
 def _opus_spectrum(pair)->SimpleNamespace: # w and y as stored, kind
     "The values of a block along its wavenumbers"
     from brukeropus.file.data import Data
-    data,status = pair
-    d = Data(copy(data), copy(status), key='a', vel=0)                 # it takes the values out of its block
-    kind = _OPUS_KINDS.get(data.type[3], 'single channel')
-    return SimpleNamespace(w=d.wn, y=d.y, start=data.start, kind=kind)
+    block,parameters = pair
+    data = Data(copy(block), copy(parameters), key='a', vel=0)         # it takes the values out of its block
+    kind = _OPUS_KINDS.get(block.type[3], 'single channel')
+    return SimpleNamespace(w=data.wn, y=data.y, start=block.start, kind=kind)
 
 # %% ../nbs/21_opus.ipynb #io000001
 def _plain_ratio(blocks:list, w)->np.ndarray|None: # (p,) absorbance; None: the file has no single channels
     "The absorbance that the file's own single-channel spectra make"
-    single = [b for b in blocks if b.type[0]==3 and b.type[3]==1]
-    found = {p[0].type[1]: p for p in opus_pairs(single, {1})}
+    single = [block for block in blocks if block.type[0]==3 and block.type[3]==1]
+    found = {pair[0].type[1]: pair for pair in opus_pairs(single, {1})}
     if not {1, 2}<=set(found): return None
-    sample,reference = [_opus_spectrum(found[k]) for k in (1, 2)]
-    along = lambda s: np.interp(w, s.w[::-1], s.y[::-1])
-    with np.errstate(all='ignore'): return np.log10(along(reference)/along(sample))
+    def along(spectrum): return np.interp(w, spectrum.w[::-1], spectrum.y[::-1])
+    sample,reference = [along(_opus_spectrum(found[k])) for k in (1, 2)]
+    with np.errstate(all='ignore'): return np.log10(reference/sample)
 
 # %% ../nbs/21_opus.ipynb #io000002
 def _is_plain(spectrum, ratio)->bool:
     "Is it the plain ratio of single-channel spectra, not worked on?"
     if ratio is None: return False
-    A = spectrum.y if spectrum.kind=='absorbance' else -np.log10(np.maximum(spectrum.y, 1e-9))
-    apart = np.abs(A-ratio)
+    y = spectrum.y
+    absorbance = y if spectrum.kind=='absorbance' else -np.log10(np.maximum(y, 1e-9))
+    apart = np.abs(absorbance-ratio)
     return bool(np.nanmax(apart, initial=0)<1e-4)
 
 # %% ../nbs/21_opus.ipynb #io000003
@@ -155,8 +164,9 @@ def choose_block(path, # the file, for messages
         raise MirzaiError(f'{path}: its {what} differ by {apart:.2g} (limit {SPREAD_LIMIT:g}), as two '
                           f'soils do: keep one of them in OPUS and save the file again')
     worked = [s for s in spectra if not _is_plain(s, _plain_ratio(blocks, s.w))] or spectra
-    how = 'stored last' if len(worked)==len(spectra) else 'worked on after the measurement'
-    if b'Atmospheric Compensation' in raw and len(worked)<len(spectra): how = 'after atmospheric compensation'
+    if len(worked)==len(spectra): how = 'stored last'
+    elif b'Atmospheric Compensation' in raw: how = 'after atmospheric compensation'
+    else: how = 'worked on after the measurement'
     return worked[0], f'of {what} the one {how}'
 
 # %% ../nbs/21_opus.ipynb #io000004
@@ -166,12 +176,14 @@ def opus_candidates(path, # the file, for messages
                    )->list: # spectra, the last stored first
     "What an OPUS file holds of the kind that is wanted"
     pairs = opus_pairs(blocks, {4})
-    if not pairs and unit in ('reflectance', 'percent'): pairs = opus_pairs(blocks, {5, 12})
+    if not pairs and unit in ('reflectance', 'percent'):
+        pairs = opus_pairs(blocks, {5, 12})
     if not pairs:
-        there = dict.fromkeys(b.get_label() for b in blocks if b.is_data() or b.is_data_series())
+        labels = [block.get_label() for block in blocks if block.is_data() or block.is_data_series()]
+        there = some(dict.fromkeys(labels), 4).lower() or 'no spectrum'
         other = ', or say --unit reflectance' if not unit and opus_pairs(blocks, {5, 12}) else ''
-        raise MirzaiError(f'{path}: holds {some(there, 4).lower() or "no spectrum"}, no complete absorbance'
-                          f': export absorbance from OPUS{other}')
+        raise MirzaiError(f'{path}: holds {there}, no complete absorbance: '
+                          f'export absorbance from OPUS{other}')
     if any(status.data.get('dpf', 1)!=1 for _,status in pairs):
         raise MirzaiError(f'{path}: holds whole numbers: export absorbance from OPUS')
     with damaged(path, 'OPUS'): return [_opus_spectrum(p) for p in pairs]

@@ -33,19 +33,22 @@ def common_words(model # fitted
                 )->dict: # plain values
     "What is predicted, on which scale, from which wavenumbers"
     w = model.wavenumbers_
-    return dict(target=model.target, log10=bool(model.scale_), wavenumbers=None if w is None else [float(v) for v in w])
+    wavenumbers = None if w is None else [float(v) for v in w]
+    return dict(target=model.target, log10=bool(model.scale_), wavenumbers=wavenumbers)
 
 def take_common(model, words:dict): # unfitted; from `common_words`; the same model
-    "What `common_words` said, for a model being made again"
-    w = np.asarray(words['wavenumbers'], dtype=np.float64)
-    model.target,model.scale_ = words['target'], bool(words['log10'])
-    model.wavenumbers_,model.n_features_in_ = w, len(w)
+    "What `common_words` gave, for a model being made again"
+    model.target = words['target']
+    model.scale_ = bool(words['log10'])
+    model.wavenumbers_ = np.asarray(words['wavenumbers'], dtype=np.float64)
+    model.n_features_in_ = len(model.wavenumbers_)
     return model
 
 # %% ../nbs/42_parts.ipynb #76ad6f3a
-KINDS = {'plsr': 'mirzai.plsr:PLSR', 'foreign': 'mirzai.foreign:Foreign', 'gpr': 'mirzai.gpr:GPR', 'gpr+backbone': 'mirzai.transfer:TransferGPR',
+KINDS = {'plsr': 'mirzai.plsr:PLSR', 'foreign': 'mirzai.foreign:Foreign',
+         'gpr': 'mirzai.gpr:GPR', 'gpr+backbone': 'mirzai.transfer:TransferGPR',
          'cnn': 'mirzai.network:NetRegressor', 'cnn+backbone': 'mirzai.backbone:BackboneRegressor',
-         'ensemble': 'mirzai.ensemble:Ensemble'}
+         'ensemble': 'mirzai.ensemble:Ensemble', 'updated': 'mirzai.updating:Updated'}
 
 def class_of(kind:str, # a key of `KINDS`, without what follows +
              settings:dict # words of the model
@@ -68,12 +71,14 @@ def pack(model # a fitted PLSR, GPR, CNN or Ensemble
     words,arrays = model.pack()
     return kind_of(model), arrays, {k: v for k,v in words.items() if k not in COMMON}
 
+# %% ../nbs/42_parts.ipynb #12db2960
 def unpack(kind:str, arrays:dict, settings:dict, # from `pack`
            meta:dict, # `target`, `log10` and `wavenumbers`
            factory:str|None=None # for a model that is not ours: what makes it, named by whoever wants it made
           ): # a fitted model
     "The model that `pack` took apart"
-    words,cls = settings | {k: meta[k] for k in COMMON}, class_of(kind, settings)
+    words = settings | {k: meta[k] for k in COMMON}
+    cls = class_of(kind, settings)
     if cls.by_factory: return cls.unpack(words, arrays, factory)
     if factory: raise MirzaiError(f'{cls.__name__} needs no {factory}, which did not make it: leave it out')
     return cls.unpack(words, arrays)
@@ -85,6 +90,7 @@ def is_factory_name(name)->bool: # of a model, or anything else
     "Does this name a function in a module?"
     return isinstance(name, str) and bool(FACTORY_NAME.fullmatch(name))
 
+# %% ../nbs/42_parts.ipynb #477e2e63
 def in_words(kind:str, settings:dict)->tuple[str, str]: # architecture; preprocessing
     "What a model is, for people"
     return class_of(kind, settings).describe(settings)
@@ -97,8 +103,8 @@ def refuse(what:str, # which entry
            right:str # what it may say
           ):
     "One line for an entry that cannot be"
-    said = json.dumps(value)
-    raise MirzaiError(f'model.json: {what} is {said[:40]}, which must be {right}: {AGAIN}')
+    as_written = json.dumps(value)
+    raise MirzaiError(f'model.json: {what} is {as_written[:40]}, which must be {right}: {AGAIN}')
 
 def expect_number(what:str, value, # an entry and what it says
                   low, high, # smallest and largest value
@@ -116,7 +122,8 @@ def expect_text(what:str, value, # an entry and what it says
                ):
     "Refuse what is no plain text"
     if none and value is None: return
-    if not isinstance(value, str) or len(value)>longest or not value.isprintable(): refuse(what, value, 'plain text')
+    plain = isinstance(value, str) and len(value)<=longest and value.isprintable()
+    if not plain: refuse(what, value, 'plain text')
 
 def expect_one_of(what:str, value, choices): # an entry, what it says and what it may say
     "Refuse what is none of the choices; True is not 1"
@@ -124,7 +131,9 @@ def expect_one_of(what:str, value, choices): # an entry, what it says and what i
         refuse(what, value, 'one of '+', '.join(str(c).lower() for c in choices))
 
 # %% ../nbs/42_parts.ipynb #3102976f
-WIDEST,MOST_NETS,MOST_MEMBERS = 101,100,20   # points of a derivative's window; networks; models of an ensemble
+WIDEST = 101        # points of a derivative's window
+MOST_NETS = 100     # networks of a model
+MOST_MEMBERS = 20   # models of an ensemble
 
 def expect_window(what:str, value): # an entry and what it says
     "Refuse what is no window of a derivative"

@@ -38,7 +38,7 @@ def in_style(style:dict=plot_style # matplotlib's names of settings: values
 # %% ../nbs/01_plots.ipynb #3c37c14c
 def _keeping(method): # of matplotlib's axes or figure
     "The same method, in the style of its owner"
-    @wraps(method, assigned=('__name__', '__doc__'), updated=())   # of this module: a store asks whose code it ran
+    @wraps(method, assigned=('__name__', '__doc__'), updated=())   # of this module
     def in_own_style(self, *args, **kwargs):
         with plt.rc_context(self.style): return method(self, *args, **kwargs)
     return in_own_style

@@ -93,8 +93,8 @@ def may_replace_predictions(out, # where they are to go
     there = predicted_ids(out) if Path(out).is_file() else None
     gone = sorted(set(there or [])-set(map(str, ids)))
     if gone and not force:
-        raise MirzaiError(f'{out}: holds predictions of {len(gone)} soils that are not among these ({gone[0]}, ...): '
-                          f'choose another name, or replace them with --force')
+        raise MirzaiError(f'{out}: holds predictions of {len(gone)} soils that are not among these '
+                          f'({gone[0]}, ...): choose another name, or replace them with --force')
     if there: warnings.warn(f'{out}: earlier predictions of {len(there)} soils replaced')
 
 # %% ../nbs/87_replacing.ipynb #eed0661e

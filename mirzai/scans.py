@@ -15,7 +15,7 @@ def band_shape(X, # (n, p) absorbance
               )->np.ndarray: # (n, p)
     "Spectra without their slow course and their height: the bands"
     at = 2*(wavenumbers-wavenumbers[0])/np.ptp(wavenumbers)-1
-    slow = np.linalg.qr(legvander(at, 4))[0]
+    slow = np.linalg.qr(legvander(at, 4))[0]                           # (p, 5), orthonormal
     bands = X-(X@slow)@slow.T
     with np.errstate(all='ignore'): return bands/bands.std(1, keepdims=True)
 
@@ -26,8 +26,9 @@ def scan_spread(X, # (n, p) absorbance of the scans of one soil
     "Mean absolute difference of each scan's bands from the mean of the others'"
     n = len(X)
     if n<2: return np.full(n, np.nan)
-    B = band_shape(np.asarray(X, dtype=np.float64), wavenumbers)
-    return np.abs(B-(B.sum(0)-B)/(n-1)).mean(1)
+    bands = band_shape(np.asarray(X, dtype=np.float64), wavenumbers)
+    others = (bands.sum(0)-bands)/(n-1)
+    return np.abs(bands-others).mean(1)
 
 # %% ../nbs/20_scans.ipynb #8fc1b884
 SPREAD_LIMIT = .05   # of `scan_spread`: hardly any two soils of the sample are nearer to each other
@@ -38,8 +39,11 @@ def bands_apart(a, # a spectrum: `w` (p,) cm⁻¹ and `y` (p,) absorbance
                 b # another, on its own grid
                )->float:
     "Spread of two spectra where both have values; infinite where they hardly overlap"
-    rising = [(s.w[::-1], s.y[::-1]) if s.w[0]>s.w[-1] else (s.w, s.y) for s in (a, b)]
-    low,high = max(w[0] for w,_ in rising), min(w[-1] for w,_ in rising)
-    grid = rising[0][0][(rising[0][0]>=low)&(rising[0][0]<=high)]
+    def rising(s): return (s.w, s.y) if s.w[0]<=s.w[-1] else (s.w[::-1], s.y[::-1])
+    both = [rising(a), rising(b)]
+    low = max(w[0] for w,_ in both)
+    high = min(w[-1] for w,_ in both)
+    grid = both[0][0]
+    grid = grid[(grid>=low)&(grid<=high)]
     if len(grid)<10: return np.inf
-    return float(scan_spread([np.interp(grid, w, y) for w,y in rising], grid)[0])
+    return float(scan_spread([np.interp(grid, w, y) for w,y in both], grid)[0])

@@ -15,32 +15,29 @@ from .backbone import check_range, load_backbone
 class TransferGPR(GPR):
     "Gaussian process on two derivatives and two stages of the backbone"
     uses_backbone = True
+    n_views = 4
 
     def _views(self, X, window, singly=False):
         # a convolution's last digits depend on a spectrum's place among others: new spectra are read one by one
         deep = load_backbone().read(X, self.wavenumbers_, singly)
         return super()._views(X, window)+deep
 
-# %% ../nbs/56_transfer.ipynb #1961e4d6
+    def _fit(self, X, t, valid):
+        if self.wavenumbers_ is None:
+            raise MirzaiError('TransferGPR: the backbone needs to know the wavenumbers: give a library, or '
+                              'wavenumbers=')
+        check_range(self.wavenumbers_, 'TransferGPR')
+        super()._fit(X, t, valid)
+
+# %% ../nbs/56_transfer.ipynb #8d081fc8
 @patch
 def _more_views(self:TransferGPR): # function of an (n, 1, p) tensor of SNV spectra
     "What the backbone computes, differentiable"
     backbone = load_backbone()
-    look = backbone.input_layer(self.wavenumbers_)
-    return lambda z: [v.double() for v in backbone.net.stages(look.after_snv(z.float()))]
-
-# %% ../nbs/56_transfer.ipynb #tr000007
-@patch
-def _fit(self:TransferGPR, X, t, valid):
-    if self.wavenumbers_ is None:
-        raise MirzaiError('TransferGPR: the backbone needs to know the wavenumbers: give a library, or '
-                          'wavenumbers=')
-    check_range(self.wavenumbers_, 'TransferGPR')
-    GPR._fit(self, X, t, valid)
+    layer = backbone.input_layer(self.wavenumbers_)
+    return lambda z: [stage.double() for stage in backbone.net.stages(layer.after_snv(z.float()))]
 
 # %% ../nbs/56_transfer.ipynb #975c4010
-TransferGPR.n_views = 4
-
 @patch
 def pack(self:TransferGPR)->tuple[dict, dict]: # words; arrays
     "What `unpack` makes the fitted model of again"
@@ -51,9 +48,10 @@ def pack(self:TransferGPR)->tuple[dict, dict]: # words; arrays
 @patch(cls_method=True)
 def unpack(cls:TransferGPR, words:dict, arrays:dict)->TransferGPR: # from `pack`, emptied on the way; fitted
     "The model that `pack` took apart, if the backbone is the one it learnt with"
-    needed,there = words['backbone'], load_backbone().card['sha256']
-    if needed!=there:
-        raise MirzaiError(f'this model needs backbone {needed[:8]}, the one installed is {there[:8]}: '
+    needed = words['backbone']
+    installed = load_backbone().card['sha256']
+    if needed!=installed:
+        raise MirzaiError(f'this model needs backbone {needed[:8]}, the one installed is {installed[:8]}: '
                           f'install the mirzai version that its card names')
     return super(TransferGPR, cls).unpack(words, arrays)
 
@@ -61,6 +59,6 @@ def unpack(cls:TransferGPR, words:dict, arrays:dict)->TransferGPR: # from `pack`
 @patch(cls_method=True)
 def describe(cls:TransferGPR, words:dict)->tuple[str, str]: # architecture; preprocessing
     "What the model is, for people"
-    done = GPR.describe(words)[1]
+    _,derivatives = GPR.describe(words)
     return ('Gaussian process, four rational quadratic kernels',
-            f'{done}; two stages of the pretrained backbone {words["backbone"][:8]}')
+            f'{derivatives}; two stages of the pretrained backbone {words["backbone"][:8]}')

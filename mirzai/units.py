@@ -39,9 +39,9 @@ def per_unit(target:str, # a property
              unit:str # one of its `PROPERTY_UNITS`, however spaced and capitalised
             )->float: # how many of them make one of ours
     "What values in a unit are divided by"
-    plain = lambda u: re.sub(r'[\s()+_]', '', u).lower().replace('₂', '2')
-    known = {plain(u): f for u,f in PROPERTY_UNITS.get(target, {}).items()}
-    if plain(str(unit)) in known: return known[plain(str(unit))]
+    def plain(text): return re.sub(r'[\s()+_]', '', text).lower().replace('₂', '2')
+    factors = {plain(name): factor for name,factor in PROPERTY_UNITS.get(target, {}).items()}
+    if plain(str(unit)) in factors: return factors[plain(str(unit))]
     raise MirzaiError(f'unit {unit!r} of {target} is not known: use one of '
                       f'{", ".join(PROPERTY_UNITS.get(target, {})) or "none, give it as it is"}')
 
@@ -147,10 +147,11 @@ def method(self:SpectralLibrary,
     if not len(self): return 'unknown'
     if column not in self.properties: return target=='kex' and self.origin.method or 'unknown'
     names = self.properties[column].map(method_name)
-    if target in self.properties: names = names[self[target].notna()|(names!='unknown')] # else there is nothing measured
+    if target in self.properties: # a row without a value and a method tells nothing
+        names = names[self[target].notna()|(names!='unknown')]
     if not len(names): return 'unknown'
-    n = names.value_counts()
-    return n.index[0] if len(n)==1 else ', '.join(f'{m} {k}' for m,k in n.items())
+    counts = names.value_counts()
+    return counts.index[0] if len(counts)==1 else ', '.join(f'{name} {n}' for name,n in counts.items())
 
 # %% ../nbs/12_units.ipynb #ee3cd02e
 @patch
@@ -159,23 +160,24 @@ def _own_unit(self:SpectralLibrary, target, unit)->str|None:
     column = f'{target}_unit'
     if column not in self.properties: return unit
     cells = self.properties[column].astype(object).fillna('').astype(str).str.strip()
-    said = cells[cells!=''].unique()
-    try: factors = {per_unit(target, u) for u in said}
+    units = cells[cells!=''].unique()
+    try: factors = {per_unit(target, name) for name in units}
     except MirzaiError as e: raise MirzaiError(f'{self.name}: {column}: {e}')
-    if len(factors)>1: raise MirzaiError(f'{self.name}: {column} names {some(said)}: give one unit a table')
-    if not len(said): return unit
+    if len(factors)>1: raise MirzaiError(f'{self.name}: {column} names {some(units)}: give one unit a table')
+    if not len(units): return unit
     if unit and factors!={per_unit(target, unit)}:
-        raise MirzaiError(f'{self.name}: {column} says {said[0]}, not {unit}: give one of them')
-    if not unit and factors!={1.}: self._all_state_it(target, said[0], cells=='')
-    return said[0]
+        raise MirzaiError(f'{self.name}: {column} says {units[0]}, not {unit}: give one of them')
+    if not unit and factors!={1.}: self._all_state_it(target, units[0], cells=='')
+    return units[0]
 
 @patch
 def _all_state_it(self:SpectralLibrary, target, unit, silent):
     "Refuse another unit than ours that only some of the values state"
-    n = int((silent&self[target].notna()&(self[target].astype(str).str.strip()!='')).sum())
+    measured = self[target].notna()&(self[target].astype(str).str.strip()!='')
+    n = int((silent&measured).sum())
     if not n: return
-    raise MirzaiError(f'{self.name}: {target}_unit says {unit}, and nothing for {n} of the values: fill it in, or say '
-                      f'the unit of all with --{target}-unit')
+    raise MirzaiError(f'{self.name}: {target}_unit says {unit}, and nothing for {n} of the values: fill it '
+                      f'in, or say the unit of all with --{target}-unit')
 
 # %% ../nbs/12_units.ipynb #8517dceb
 @patch
@@ -184,12 +186,14 @@ def _give(self:SpectralLibrary, column, value):
     there = self.properties.get(column, pd.Series(None, self.properties.index, dtype=object))
     self.properties[column] = there.where(there.notna()&~there.astype(str).isin(['', 'unknown']), value)
 
+# %% ../nbs/12_units.ipynb #b86a8537
 @patch
 def _agrees(self:SpectralLibrary, target, method):
     "Refuse a method that the table contradicts"
     column = f'{target}_method'
-    said = set(self.properties[column].map(method_name)) if column in self.properties else set()
-    if other := sorted(said-{method, 'unknown'}):
+    if column not in self.properties: return
+    names = set(self.properties[column].map(method_name))
+    if other := sorted(names-{method, 'unknown'}):
         raise MirzaiError(f'{self.name}: {column} says {", ".join(other)}, not {method}: give one of them')
 
 # %% ../nbs/12_units.ipynb #738fdcb1
@@ -198,17 +202,17 @@ def _convert(self:SpectralLibrary, target, unit):
     "Values and limits from a unit into ours"
     y,limit = self._measured(target)
     check_values(y[y>0], target, self.name, unit)
-    k = per_unit(target, unit)
-    ours = next(u for u,f in PROPERTY_UNITS[target].items() if f==1)
-    self.properties[target] = y/k
-    if np.isfinite(limit).any(): self.properties[f'{target}_limit'] = limit/k
+    factor = per_unit(target, unit)
+    ours = next(name for name,times in PROPERTY_UNITS[target].items() if times==1)
+    self.properties[target] = y/factor
+    if np.isfinite(limit).any(): self.properties[f'{target}_limit'] = limit/factor
     self.properties[f'{target}_unit'] = ours
 
 # %% ../nbs/12_units.ipynb #5c85aa55
 @patch
 def stated(self:SpectralLibrary,
            target:str='kex', # the property
-           unit:str|None=None, # of its values, one of `PROPERTY_UNITS`; default: its column TARGET_unit, else ours
+           unit:str|None=None, # one of `PROPERTY_UNITS`; default: as its column TARGET_unit says, else ours
            method:str|None=None, # one of `KEX_METHODS`; default: its column TARGET_method
            limit:float|None=None # detection limit, in the table's unit, of values such as n.d.
           )->SpectralLibrary: # values and limits in our unit; unit, method and limit in columns beside them
@@ -243,12 +247,14 @@ def check_unit(self:SpectralLibrary,
                target:str='kex' # the property
               )->SpectralLibrary: # itself
     "Refuse values that no soil has in the unit stated, or in ours where none is"
-    y,unit = self.y(target), self._own_unit(target, None)
+    y = self.y(target)
+    unit = self._own_unit(target, None)
     check_values(y[y>0] if target=='kex' else y, target, self.name, unit)
     most = np.nanmax(self._measured(target)[1], initial=0)
     if target in PLAUSIBLE.index and most>PLAUSIBLE['median'][target]:
-        raise MirzaiError(f'{self.name}: {target} has a detection limit of {most:.4g}, above most soils: is it in '
-                          f'another unit than {unit or property_info(target)["unit"]}? Say which with --{target}-unit')
+        taken = unit or property_info(target)['unit']
+        raise MirzaiError(f'{self.name}: {target} has a detection limit of {most:.4g}, above most soils: is it '
+                          f'in another unit than {taken}? Say which with --{target}-unit')
     return self._in_our_unit(target)
 
 @patch
@@ -256,7 +262,8 @@ def _in_our_unit(self:SpectralLibrary, target)->SpectralLibrary: # itself
     "Refuse values whose column of units still names another unit"
     unit = self._own_unit(target, None)
     if unit is None or per_unit(target, unit)==1: return self
-    raise MirzaiError(f'{self.name}: {target} is still in {unit}: stated() brings it into the unit of this library')
+    raise MirzaiError(f'{self.name}: {target} is still in {unit}: stated() brings it into the unit of '
+                      f'this library')
 
 # %% ../nbs/12_units.ipynb #75290ac2
 @patch

@@ -13,7 +13,7 @@ kept = Path(__file__).parent.parent/'nbs'/'paper'/'results'
 def made_once():
     "What audits draw from the same soils and the same published numbers is drawn once"
     with pytest.MonkeyPatch.context() as patch:
-        for name in ('table2_check', 'mape_table'): patch.setattr(a, name, cache(getattr(a, name)))
+        for name in ('table2_check', 'mape_table', 'global_local'): patch.setattr(a, name, cache(getattr(a, name)))
         yield
 
 @pytest.fixture
