@@ -19,7 +19,6 @@ from .regressor import Refits, SpectralRegressor, starting_at
 from .parts import common_words, expect_number, expect_text, expect_window, take_common, with_prefix
 
 # %% ../nbs/45_gpr.ipynb #4c1e42b9
-# still importable from here
 from .kernels import PRIOR_SD, QUIET, SAME, first_guess, nll, over_air, rq_slopes # noqa: F401
 
 # %% ../nbs/45_gpr.ipynb #8d354675

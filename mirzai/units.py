@@ -170,15 +170,14 @@ def _own_unit(self:SpectralLibrary, target, unit)->str|None:
     if not unit and factors!={1.}: self._all_state_it(target, units[0], cells=='')
     return units[0]
 
-# %% ../nbs/12_units.ipynb #b1bf202c
 @patch
 def _all_state_it(self:SpectralLibrary, target, unit, silent):
     "Refuse another unit than ours that only some of the values state"
     measured = self[target].notna()&(self[target].astype(str).str.strip()!='')
     n = int((silent&measured).sum())
     if not n: return
-    raise MirzaiError(f'{self.name}: {target}_unit says {unit}, and nothing for {n} of the values: fill it in, '
-                      f'or say the unit of all with --{target}-unit')
+    raise MirzaiError(f'{self.name}: {target}_unit says {unit}, and nothing for {n} of the values: fill it '
+                      f'in, or say the unit of all with --{target}-unit')
 
 # %% ../nbs/12_units.ipynb #8517dceb
 @patch
@@ -248,12 +247,14 @@ def check_unit(self:SpectralLibrary,
                target:str='kex' # the property
               )->SpectralLibrary: # itself
     "Refuse values that no soil has in the unit stated, or in ours where none is"
-    y,unit = self.y(target), self._own_unit(target, None)
+    y = self.y(target)
+    unit = self._own_unit(target, None)
     check_values(y[y>0] if target=='kex' else y, target, self.name, unit)
     most = np.nanmax(self._measured(target)[1], initial=0)
     if target in PLAUSIBLE.index and most>PLAUSIBLE['median'][target]:
-        raise MirzaiError(f'{self.name}: {target} has a detection limit of {most:.4g}, above most soils: is it in '
-                          f'another unit than {unit or property_info(target)["unit"]}? Say which with --{target}-unit')
+        taken = unit or property_info(target)['unit']
+        raise MirzaiError(f'{self.name}: {target} has a detection limit of {most:.4g}, above most soils: is it '
+                          f'in another unit than {taken}? Say which with --{target}-unit')
     return self._in_our_unit(target)
 
 @patch
@@ -261,7 +262,8 @@ def _in_our_unit(self:SpectralLibrary, target)->SpectralLibrary: # itself
     "Refuse values whose column of units still names another unit"
     unit = self._own_unit(target, None)
     if unit is None or per_unit(target, unit)==1: return self
-    raise MirzaiError(f'{self.name}: {target} is still in {unit}: stated() brings it into the unit of this library')
+    raise MirzaiError(f'{self.name}: {target} is still in {unit}: stated() brings it into the unit of '
+                      f'this library')
 
 # %% ../nbs/12_units.ipynb #75290ac2
 @patch

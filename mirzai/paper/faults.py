@@ -8,7 +8,8 @@ __all__ = ['MISMATCHES', 'BATCH_SD', 'OWN', 'LEAK_MODELS', 'NOTEBOOK_N', 'printe
            'lccc_printed', 'lccc_table', 'bias_table', 'cnn_spread', 'misread', 'floored_grid', 'loss_table',
            'local_gains', 'local_synthetic', 'horizons', 'neighbour_split', 'leakage', 'leak_summary', 'leak_limit',
            'batch_count', 'printed_n', 'true_n', 'batch_counts', 'order_zero', 'mape_owner', 'log_bias', 'rpd_check',
-           'iqr_over_sd', 'faults']
+           'iqr_over_sd', 'fault_row', 'arithmetic_rows', 'local_rows', 'prediction_rows', 'simulated_rows',
+           'grid_rows', 'leak_rows', 'faults']
 
 # %% ../../nbs/paper/08_faults.ipynb #4bde987f
 import warnings, numpy as np, pandas as pd
@@ -33,15 +34,15 @@ def printed(where:str, # 'Table 3', 'section 3.2.1', ...
             column:str='value' # or 'sd'
            )->float:
     "One published number"
-    t = published(where)
-    return t[(t.row==row)&(t.model==model)&(t.metric==metric)][column].item()
+    numbers = published(where)
+    here = (numbers.row==row)&(numbers.model==model)&(numbers.metric==metric)
+    return numbers[here][column].item()
 
-# %% ../../nbs/paper/08_faults.ipynb #b30d9ba3
 def mean_se(values # (k,) one number a split
            )->tuple[float, float]: # mean, standard error of the mean
     "Mean over splits and how far it can be trusted"
-    v = np.asarray(values, dtype=np.float64)
-    return float(v.mean()), float(v.std(ddof=1)/np.sqrt(len(v)))
+    values = np.asarray(values, dtype=np.float64)
+    return float(values.mean()), float(values.std(ddof=1)/np.sqrt(len(values)))
 
 # %% ../../nbs/paper/08_faults.ipynb #e2f60e33
 def real_predictions(seeds=range(5) # one split each
@@ -54,79 +55,80 @@ def broadcast_mape(observed, # (n,) cmol/kg
                    predicted # (n,) cmol/kg
                   )->float: # %
     "The percentage error over all n x n pairs"
-    o,p = np.asarray(observed), np.asarray(predicted)
-    return float(100*np.mean(np.abs(o-p[:, None])/o))
+    observed = np.asarray(observed)
+    return float(100*np.mean(np.abs(observed-np.asarray(predicted)[:, None])/observed))
 
-# %% ../../nbs/paper/08_faults.ipynb #a85f7004
 def mape_artefact(predictions:pd.DataFrame # of `real_predictions`
                  )->pd.DataFrame: # one row a seed: right, broadcast, ratio; %
     "Both formulas on the same real predictions"
-    t = predictions.query('split=="test"').groupby('seed')
-    both = lambda g: [f(g.observed.to_numpy(), g.predicted.to_numpy()) for f in (mape, broadcast_mape)]
-    rows = {s: both(g) for s,g in t}
-    d = pd.DataFrame(rows, index=['right', 'broadcast']).T.rename_axis('seed')
-    return d.assign(ratio=d.broadcast/d.right)
+    rows = {}
+    for seed,soils in predictions.query('split=="test"').groupby('seed'):
+        pair = soils.observed.to_numpy(), soils.predicted.to_numpy()
+        rows[seed] = dict(right=mape(*pair), broadcast=broadcast_mape(*pair))
+    both = pd.DataFrame(rows).T.rename_axis('seed')
+    return both.assign(ratio=both.broadcast/both.right)
 
 # %% ../../nbs/paper/08_faults.ipynb #bed8262a
 def simulate(r2:float, # of log10 Kex
              n:int=4014, # test samples
-             seed:int=0
+             seed:int=0 # of the drawing
             )->tuple: # observed and predicted, (n,) each, cmol/kg
     "Made-up test set: Table 2's log10 Kex cut at 0.12 cmol/kg, and predictions with this R²"
-    t = published('Table 2').query('row=="log10_kex"').set_index('metric').value
+    moment = published('Table 2').query('row=="log10_kex"').set_index('metric').value
     rng = np.random.default_rng(seed)
-    y = rng.normal(t['mean'], t['sd'], 4*n)
+    y = rng.normal(moment['mean'], moment['sd'], 4*n)
     y = y[y>=np.log10(.12)][:n]
-    p = y.mean()+r2*(y-y.mean())+rng.normal(0, y.std()*np.sqrt(r2*(1-r2)), n)
-    return 10**y, 10**p
+    error = rng.normal(0, y.std()*np.sqrt(r2*(1-r2)), n)
+    predicted = y.mean()+r2*(y-y.mean())+error
+    return 10**y, 10**predicted
 
 # %% ../../nbs/paper/08_faults.ipynb #d2db4701
 def mape_simulated(r2:float, # of log10 Kex
                    n:int=4014, # test samples
-                   seed:int=0
+                   seed:int=0 # of the drawing
                   )->pd.Series: # r2 as drawn, mae (cmol/kg), right and broadcast (%)
     "Both formulas at the paper's spread and R²: SIMULATED"
-    o,p = simulate(r2, n, seed)
-    lo,lp = np.log10(o), np.log10(p)
-    return pd.Series(dict(r2=1-np.var(lo-lp)/np.var(lo), mae=mae(o, p), right=mape(o, p),
-                          broadcast=broadcast_mape(o, p)))
+    pair = simulate(r2, n, seed)
+    y, answer = map(np.log10, pair)
+    drawn = 1-np.var(y-answer)/np.var(y)
+    return pd.Series(dict(r2=drawn, mae=mae(*pair), right=mape(*pair), broadcast=broadcast_mape(*pair)))
 
-# %% ../../nbs/paper/08_faults.ipynb #a8957762
 def mape_table(seeds=range(5) # draws
               )->pd.DataFrame: # index: model; simulated mean and range beside the published number
     "Simulated MAPE of both models against the published: SIMULATED"
     rows = {}
-    for m in ('PLSR', 'CNN'):
-        at = printed('section 3.2.1', 'All', m, 'r2')
-        d = pd.DataFrame([mape_simulated(at, seed=s) for s in seeds])
-        rows[m] = d[['r2', 'right', 'broadcast']].mean().to_dict()|dict(
-            broadcast_low=d.broadcast.min(), broadcast_high=d.broadcast.max(),
-            published=printed('section 3.2.1', 'All', m, 'mape'))
+    for model in ('PLSR', 'CNN'):
+        at = printed('section 3.2.1', 'All', model, 'r2')
+        draws = pd.DataFrame([mape_simulated(at, seed=seed) for seed in seeds])
+        rows[model] = draws[['r2', 'right', 'broadcast']].mean().to_dict()|dict(
+            broadcast_low=draws.broadcast.min(), broadcast_high=draws.broadcast.max(),
+            published=printed('section 3.2.1', 'All', model, 'mape'))
     return pd.DataFrame(rows).T.rename_axis('model')
 
 # %% ../../nbs/paper/08_faults.ipynb #c2599858
 def error_ratios()->pd.Series: # PLSR's error over the CNN's: mae, mape
     "How much worse PLSR is, by two published measures of the same predictions"
-    of = lambda m, k: printed('section 3.2.1', 'All', m, k)
-    return pd.Series({k: of('PLSR', k)/of('CNN', k) for k in ('mae', 'mape')})
+    def error(model, metric): return printed('section 3.2.1', 'All', model, metric)
+    return pd.Series({metric: error('PLSR', metric)/error('CNN', metric) for metric in ('mae', 'mape')})
 
 # %% ../../nbs/paper/08_faults.ipynb #930c1e0b
 def lccc_printed(observed, # (n,) log10 cmol/kg
                  predicted # (n,)
                 )->float:
     "Equation 2 as printed: the difference of the means is not squared"
-    o,p = np.asarray(observed), np.asarray(predicted)
-    return float(2*np.mean((o-o.mean())*(p-p.mean()))/(o.var()+p.var()+(o.mean()-p.mean())))
+    observed, predicted = np.asarray(observed), np.asarray(predicted)
+    covariance = np.mean((observed-observed.mean())*(predicted-predicted.mean()))
+    difference = observed.mean()-predicted.mean()
+    return float(2*covariance/(observed.var()+predicted.var()+difference))
 
-# %% ../../nbs/paper/08_faults.ipynb #469ddbb2
 def lccc_table(predictions:pd.DataFrame # of `real_predictions`
               )->pd.DataFrame: # one row a seed: difference of means, right, printed, printed_swapped
     "Lin's formula and the printed one on the same real predictions"
     rows = {}
-    for s,g in predictions.query('split=="test"').groupby('seed'):
-        o,p = np.log10(g.observed.to_numpy()), np.log10(g.predicted.to_numpy())
-        rows[s] = dict(difference=o.mean()-p.mean(), right=lccc(o, p), printed=lccc_printed(o, p),
-                       printed_swapped=lccc_printed(p, o))
+    for seed,soils in predictions.query('split=="test"').groupby('seed'):
+        y, answer = np.log10(soils.observed.to_numpy()), np.log10(soils.predicted.to_numpy())
+        rows[seed] = dict(difference=y.mean()-answer.mean(), right=lccc(y, answer),
+                          printed=lccc_printed(y, answer), printed_swapped=lccc_printed(answer, y))
     return pd.DataFrame(rows).T.rename_axis('seed')
 
 # %% ../../nbs/paper/08_faults.ipynb #f6ab5bdc
@@ -134,17 +136,17 @@ def bias_table(predictions:pd.DataFrame # of `real_predictions`
               )->pd.DataFrame: # one row a seed: on_log10, in_cmol (cmol/kg), same_sign
     "Observed minus predicted on both scales for the same real predictions"
     rows = {}
-    for s,g in predictions.query('split=="test"').groupby('seed'):
-        o,p = g.observed.to_numpy(),g.predicted.to_numpy()
-        rows[s] = dict(on_log10=bias(np.log10(o), np.log10(p)), in_cmol=bias(o, p))
-    return pd.DataFrame(rows).T.rename_axis('seed').assign(same_sign=lambda d: d.on_log10*d.in_cmol>0)
+    for seed,soils in predictions.query('split=="test"').groupby('seed'):
+        pair = soils.observed.to_numpy(), soils.predicted.to_numpy()
+        rows[seed] = dict(on_log10=bias(*map(np.log10, pair)), in_cmol=bias(*pair))
+    return pd.DataFrame(rows).T.rename_axis('seed').assign(same_sign=lambda t: t.on_log10*t.in_cmol>0)
 
 # %% ../../nbs/paper/08_faults.ipynb #ea92fb0a
 def cnn_spread()->pd.DataFrame: # index: where; r2, its sd, the sd rounded
     "CNN R² over 20 splits: as printed, and as the authors' notebook has it"
-    rows = {w: dict(r2=printed(w, 'All', 'CNN', 'r2'), sd=printed(w, 'All', 'CNN', 'r2', 'sd'))
-            for w in ('Table 3', 'section 3.2.1')}
-    return pd.DataFrame(rows).T.assign(rounded=lambda d: d.sd.round(3))
+    rows = {where: [printed(where, 'All', 'CNN', 'r2', column) for column in ('value', 'sd')]
+            for where in ('Table 3', 'section 3.2.1')}
+    return pd.DataFrame(rows, index=['r2', 'sd']).T.assign(rounded=lambda t: t.sd.round(3))
 
 # %% ../../nbs/paper/08_faults.ipynb #fe92a4a1
 def misread(lib:SpectralLibrary, # real spectra
@@ -156,8 +158,8 @@ def misread(lib:SpectralLibrary, # real spectra
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')                                 # an edge of 0.2 cm-1 is filled
         kssl = to_grid(lib, KSSL_GRID)
-        libs = {k: SpectralLibrary(kssl.spectra, w, kssl.properties, k) for k,w in read_as.items()}
-        return {k: to_grid(l, grid) for k,l in libs.items()}
+        libs = {name: SpectralLibrary(kssl.spectra, w, kssl.properties, name) for name,w in read_as.items()}
+        return {name: to_grid(lib, grid) for name,lib in libs.items()}
 
 # %% ../../nbs/paper/08_faults.ipynb #b3670b97
 # trained on, predicted
@@ -167,60 +169,64 @@ def floored_grid(seeds=range(10), # random splits
                  n_components:int|None=None # of PLSR; None: chosen inside the training part
                 )->pd.DataFrame: # one row a seed: R² (log10) by what was trained on and predicted
     "Test R² of PLSR when training and test spectra were read on different grids: real sample"
-    libs,rows = misread(load_sample().select('kex')),{}
+    libs = misread(load_sample().select('kex'))
     y = np.log10(libs['right'].y())
-    for s in seeds:
-        train,_,test = random_split(len(y), s)
-        fit = {k: PLSR(n_components=n_components).fit(libs[k][train]) for k in ('right', 'floored')}
-        rows[s] = {f'{a} -> {b}': r2(y[test], fit[a].predict_scale(libs[b][test])) for a,b in MISMATCHES}
+    rows = {}
+    for seed in seeds:
+        train, _, test = random_split(len(y), seed)
+        fits = {name: PLSR(n_components=n_components).fit(libs[name][train]) for name in ('right', 'floored')}
+        rows[seed] = {f'{learnt} -> {met}': r2(y[test], fits[learnt].predict_scale(libs[met][test]))
+                      for learnt,met in MISMATCHES}
     return pd.DataFrame(rows).T.rename_axis('seed')
 
-# %% ../../nbs/paper/08_faults.ipynb #6aaff197
 def loss_table(scores:pd.DataFrame # of `floored_grid`
               )->pd.DataFrame: # index: trained on -> predicted; mean R², loss against right -> right, se
     "What each mismatch costs, paired over the seeds"
     base = scores['right -> right']
-    rows = {c: (scores[c].mean(), *mean_se(base-scores[c])) for c in scores}
+    rows = {name: (scores[name].mean(), *mean_se(base-scores[name])) for name in scores}
     return pd.DataFrame(rows, index=['r2', 'loss', 'se']).T
 
 # %% ../../nbs/paper/08_faults.ipynb #5290d006
 def local_gains()->pd.DataFrame: # index: order; global_r2, local_r2, gain, sd (of both), cnn_global, in_sds
     "Published R² of global and local PLSR by order"
-    t,rows = published('Fig. 6').query('model=="PLSR" and metric=="r2"').set_index('row'),{}
-    for o in ('Mollisols', 'Gelisols', 'Vertisols'):
-        g,l = t.loc[f'{o} global'],t.loc[f'{o} local']
-        rows[o] = dict(global_r2=g.value, local_r2=l.value, gain=l.value-g.value, sd=np.hypot(g.sd, l.sd),
-                       cnn_global=printed('Fig. 6', f'{o} global', 'CNN', 'r2'))
-    return pd.DataFrame(rows).T.assign(in_sds=lambda d: d.gain/d.sd)
+    plsr = published('Fig. 6').query('model=="PLSR" and metric=="r2"').set_index('row')
+    rows = {}
+    for order in ('Mollisols', 'Gelisols', 'Vertisols'):
+        every, own = plsr.loc[f'{order} global'], plsr.loc[f'{order} local']
+        rows[order] = dict(global_r2=every.value, local_r2=own.value, gain=own.value-every.value,
+                           sd=np.hypot(every.sd, own.sd),
+                           cnn_global=printed('Fig. 6', f'{order} global', 'CNN', 'r2'))
+    return pd.DataFrame(rows).T.assign(in_sds=lambda t: t.gain/t.sd)
 
 # %% ../../nbs/paper/08_faults.ipynb #85dbd17d
 def local_synthetic(n:int=6000, # synthetic samples before selection
                     seeds=range(5), # random splits
-                    order:str='mollisols'
+                    order:str='mollisols' # whose soils are judged
                    )->pd.DataFrame: # one row a seed: global_r2, local_r2, gain
     "PLSR trained on all orders and on one, judged on the same samples of that order: SYNTHETIC"
     lib = synthetic_library(n, 0, KSSL_GRID[::4]).select('kex')
     res = evaluate(lib, ['plsr'], seeds, scopes=['all', f'order:{order}'], jobs=1, quiet=True,
                    settings={'plsr': dict(max_components=25)})
-    d = res.select(scope=None, group=order).pivot(index='seed', columns='scope', values='r2')
-    d = d.set_axis(['global_r2', 'local_r2'], axis=1)
-    return d.assign(gain=d.local_r2-d.global_r2)
+    scores = res.select(scope=None, group=order).pivot(index='seed', columns='scope', values='r2')
+    scores = scores.set_axis(['global_r2', 'local_r2'], axis=1)
+    return scores.assign(gain=scores.local_r2-scores.global_r2)
 
 # %% ../../nbs/paper/08_faults.ipynb #f2aa2723
-BATCH_SD,OWN = .10,.112 # sd of a profile's batch effect and of a sample's own error, log10(cmol/kg)
+BATCH_SD = .10 # sd of a profile's batch effect, log10(cmol/kg)
+OWN = .112     # sd of a sample's own error
 
 def horizons(n:int=2000, # samples before selection, four to a profile
-             seed:int=0
+             seed:int=0 # of the library and of the batches
             )->SpectralLibrary: # selected; property `batch` is the shared error, which no spectrum shows
     "Profiles with a known laboratory batch effect: SYNTHETIC"
-    lib,rng = synthetic_library(n, seed, KSSL_GRID[::4]),np.random.default_rng(seed)
+    lib = synthetic_library(n, seed, KSSL_GRID[::4])
+    rng = np.random.default_rng(seed)
     profile = pd.factorize(lib.properties['profile'])[0]
     batch = rng.normal(0, BATCH_SD, profile.max()+1)[profile]
     log_kex = lib.truth.log_kex+batch+rng.normal(0, OWN, n)
     lib.properties = lib.properties.assign(kex=10**log_kex, batch=batch)
     return lib.select('kex')
 
-# %% ../../nbs/paper/08_faults.ipynb #e03ff2ed
 def neighbour_split(profile, # (n,) profile of each sample
                     seed:int=0, # which profiles are tested
                     share:float=.25 # of the profiles
@@ -228,11 +234,12 @@ def neighbour_split(profile, # (n,) profile of each sample
     "One horizon of some profiles to test on; their other horizons in the training set, or not"
     rng = np.random.default_rng(seed)
     rows = rng.permutation(len(profile))
-    p = pd.Series(profile).iloc[rows]
-    tested = p.isin(rng.permutation(np.unique(profile))[:round(share*p.nunique())]).to_numpy()
-    first = ~p.duplicated().to_numpy()
-    test,mates,others = rows[tested&first],rows[tested&~first],rows[~tested]
-    return test, np.r_[mates, others[len(mates):]], others
+    names = pd.Series(profile).iloc[rows]
+    drawn = rng.permutation(np.unique(profile))[:round(share*names.nunique())]
+    tested = names.isin(drawn).to_numpy()
+    first = ~names.duplicated().to_numpy()
+    mates, others = rows[tested&~first], rows[~tested]
+    return rows[tested&first], np.r_[mates, others[len(mates):]], others
 
 # %% ../../nbs/paper/08_faults.ipynb #cae167f7
 LEAK_MODELS = dict(plsr=dict(max_components=25), gpr=dict(windows=(5,), tune_samples=300))
@@ -242,23 +249,26 @@ def leakage(seeds=range(5), # which profiles are tested
             models=LEAK_MODELS # {name: settings}
            )->pd.DataFrame: # model, seed, with_r2, without_r2, gain, leaked (share of the batch effect)
     "What the neighbours in the training set are worth, on the same test samples: SYNTHETIC"
-    lib,rows = horizons(n),[]
-    y,batch,profile = np.log10(lib.y()), lib.y('batch'), lib.properties['profile'].to_numpy()
-    for s in seeds:
-        test,*trains = neighbour_split(profile, s)
-        for m,kw in models.items():
-            a,b = (make_model(m, **kw).fit(lib[t]).predict_scale(lib[test]) for t in trains)
-            rows.append(dict(model=m, seed=s, with_r2=r2(y[test], a), without_r2=r2(y[test], b),
-                             leaked=np.polyfit(batch[test], a-b, 1)[0]))
-    return pd.DataFrame(rows).assign(gain=lambda d: d.with_r2-d.without_r2)
+    lib = horizons(n)
+    y = np.log10(lib.y())
+    batch = lib.y('batch')
+    rows = []
+    for seed in seeds:
+        test, *trains = neighbour_split(lib.properties['profile'].to_numpy(), seed)
+        for name,settings in models.items():
+            fits = [make_model(name, **settings).fit(lib[train]) for train in trains]
+            knowing, without = (fit.predict_scale(lib[test]) for fit in fits)
+            rows.append(dict(model=name, seed=seed, with_r2=r2(y[test], knowing),
+                             without_r2=r2(y[test], without),
+                             leaked=np.polyfit(batch[test], knowing-without, 1)[0]))
+    return pd.DataFrame(rows).assign(gain=lambda t: t.with_r2-t.without_r2)
 
-# %% ../../nbs/paper/08_faults.ipynb #04c86fbf
 def leak_summary(leaks:pd.DataFrame # of `leakage`
                 )->pd.DataFrame: # index: model; means over the seeds, standard errors of gain and leaked
     "Leakage by model"
-    d = leaks.groupby('model', sort=False)
-    se = d[['gain', 'leaked']].sem().add_suffix('_se')
-    return d.mean().join(se)[['with_r2', 'without_r2', 'gain', 'gain_se', 'leaked', 'leaked_se']]
+    models = leaks.groupby('model', sort=False)
+    errors = models[['gain', 'leaked']].sem().add_suffix('_se')
+    return models.mean().join(errors)[['with_r2', 'without_r2', 'gain', 'gain_se', 'leaked', 'leaked_se']]
 
 # %% ../../nbs/paper/08_faults.ipynb #bd1c67f8
 def leak_limit(lib:SpectralLibrary, # of `horizons`
@@ -283,8 +293,8 @@ NOTEBOOK_N = pd.Series(dict(Undefined=1553.6, Mollisols=977.6, Alfisols=422.4, I
 
 def printed_n()->pd.Series: # N of Table 3 by order
     "Test samples by order as printed"
-    t = published('Table 3').query('metric=="n_test" and row!="All"')
-    return t.set_index('row').value.rename('printed')
+    rows = published('Table 3').query('metric=="n_test" and row!="All"')
+    return rows.set_index('row').value.rename('printed')
 
 # %% ../../nbs/paper/08_faults.ipynb #4fb05f23
 def true_n()->pd.Series: # by order
@@ -310,124 +320,133 @@ def order_zero(n:int=13*4 # samples, 4 of each of 13 classes
               )->pd.DataFrame: # samples returned for the classes 0 and 1 by either test
     "What `if order:` selects"
     classes = np.arange(n)%13
-    truthy = lambda order: sum(classes==order) if order else n
-    right = lambda order: sum(classes==order) if order is not None else n
-    return pd.DataFrame({k: [f(0), f(1)] for k,f in dict(published=truthy, right=right).items()},
-                        index=['Alfisols (0)', 'Mollisols (1)'])
+    def truthy(order): return sum(classes==order) if order else n
+    def right(order): return sum(classes==order) if order is not None else n
+    answers = dict(published=[truthy(0), truthy(1)], right=[right(0), right(1)])
+    return pd.DataFrame(answers, index=['Alfisols (0)', 'Mollisols (1)'])
 
 # %% ../../nbs/paper/08_faults.ipynb #3df38783
 def mape_owner(values=(26.9, 47.3) # %, both ascribed to Vertisols in the text
               )->pd.Series: # order by value
     "Whose MAPE it is in Table 3"
-    t = published('Table 3').query('model=="CNN" and metric=="mape"')
-    return pd.Series({v: t.row[t.value==v].item() for v in values}, name='order')
+    rows = published('Table 3').query('model=="CNN" and metric=="mape"')
+    return pd.Series({value: rows.row[rows.value==value].item() for value in values}, name='order')
 
 # %% ../../nbs/paper/08_faults.ipynb #1a107a5b
 def log_bias(predictions:pd.DataFrame # of `real_predictions`
             )->pd.DataFrame: # by seed; cmol/kg: observed, predicted, smeared, bias, bias_smeared; factor
     "Mean Kex observed, predicted, and predicted with Duan's smearing factor: real sample"
     rows = {}
-    for s,g in predictions.groupby('seed'):
-        v,t = g[g.split=='valid'],g[g.split=='test']
-        f,o,p = (v.observed/v.predicted).mean(), t.observed.mean(), t.predicted.mean()
-        rows[s] = dict(observed=o, predicted=p, smeared=f*p, bias=o-p, bias_smeared=o-f*p, factor=f)
+    for seed,soils in predictions.groupby('seed'):
+        valid, test = soils[soils.split=='valid'], soils[soils.split=='test']
+        factor = (valid.observed/valid.predicted).mean()
+        observed, predicted = test.observed.mean(), test.predicted.mean()
+        rows[seed] = dict(observed=observed, predicted=predicted, smeared=factor*predicted,
+                          bias=observed-predicted, bias_smeared=observed-factor*predicted, factor=factor)
     return pd.DataFrame(rows).T.rename_axis('seed')
 
 # %% ../../nbs/paper/08_faults.ipynb #b6decb5b
 def rpd_check(n:int=4014 # test samples
              )->pd.DataFrame: # index: model; rpd printed, from R²; iqr_over_sd
     "RPD from R², and the spread of the observations that both models imply"
-    of,rows = lambda m, k: printed('section 3.2.1', 'All', m, k),{}
-    for m in ('PLSR', 'CNN'):
-        rows[m] = dict(rpd=of(m, 'rpd'), from_r2=np.sqrt(n/(n-1)/(1-of(m, 'r2'))),
-                       iqr_over_sd=of(m, 'rpiq')/of(m, 'rpd'))
+    rows = {}
+    for model in ('PLSR', 'CNN'):
+        rpd, rpiq, r2 = (printed('section 3.2.1', 'All', model, metric) for metric in ('rpd', 'rpiq', 'r2'))
+        rows[model] = dict(rpd=rpd, from_r2=np.sqrt(n/(n-1)/(1-r2)), iqr_over_sd=rpiq/rpd)
     return pd.DataFrame(rows).T
 
-# %% ../../nbs/paper/08_faults.ipynb #c12114a4
 def iqr_over_sd(y # (n,) log10 Kex
                )->float:
     "Interquartile range over standard deviation; 1.349 for a normal distribution"
     return float(np.subtract(*np.percentile(y, [75, 25]))/np.std(y, ddof=1))
 
 # %% ../../nbs/paper/08_faults.ipynb #93b31082
-def _row(fault, published, ours, what):
+def fault_row(fault:str, published:float, ours:float, what:str)->dict: # as the columns of `faults`
     return dict(fault=fault, published=float(published), ours=float(ours), what=what)
 
-# %% ../../nbs/paper/08_faults.ipynb #fc1d1463
-def _arithmetic()->list:
+def arithmetic_rows()->list: # of `fault_row`
     "Faults that the published numbers show by themselves"
-    ratio,spread,zero,n,check = error_ratios(),cnn_spread().sd,order_zero(),true_n(),rpd_check().loc['PLSR']
-    twelve = n.drop('Oxisols').sum()
-    return [_row('PLSR worse by', *ratio[['mape', 'mae']], 'published: ratio of the MAPE, and of the MAE'),
-            _row('CNN R2 spread', *spread, 'published sd over 20 splits: printed, and in the notebook'),
-            _row('N of the test set', batch_count(4014), 4014,
-                 'in whole batches of 32, and a tenth of 40,132'),
-            _row('N of the orders', printed_n().sum(), twelve, 'sum of 12 N, and half a batch off each'),
-            _row('order 0', *zero.iloc[0], 'Alfisols of 52 samples by `if order:`, and rightly'),
-            _row('MAPE of Vertisols', 47.3, 26.9, f'both in the text; 47.3 is {mape_owner()[47.3]}'),
-            _row('RPD of PLSR', check.rpd, check.from_r2, 'no fault: printed, and from the printed R2')]
+    ratio = error_ratios()
+    check = rpd_check().loc['PLSR']
+    twelve = true_n().drop('Oxisols').sum()
+    return [fault_row('PLSR worse by', *ratio[['mape', 'mae']],
+                      'published: ratio of the MAPE, and of the MAE'),
+            fault_row('CNN R2 spread', *cnn_spread().sd,
+                      'published sd over 20 splits: printed, and in the notebook'),
+            fault_row('N of the test set', batch_count(4014), 4014,
+                      'in whole batches of 32, and a tenth of 40,132'),
+            fault_row('N of the orders', printed_n().sum(), twelve, 'sum of 12 N, and half a batch off each'),
+            fault_row('order 0', *order_zero().iloc[0], 'Alfisols of 52 samples by `if order:`, and rightly'),
+            fault_row('MAPE of Vertisols', 47.3, 26.9, f'both in the text; 47.3 is {mape_owner()[47.3]}'),
+            fault_row('RPD of PLSR', check.rpd, check.from_r2, 'no fault: printed, and from the printed R2')]
 
 # %% ../../nbs/paper/08_faults.ipynb #97b41907
-def _local(seeds)->list:
+def local_rows(again:pd.DataFrame)->list: # of `fault_row`; from `local_synthetic`
     "Local models, from the notebooks and re-run"
-    d = local_synthetic(seeds=seeds)
     what = ('published R2 of PLSR, global and local: gain {:.3f}, sd of both together {:.3f}; '
             'global CNN {:.3f}')
-    means = d[['global_r2', 'local_r2']].mean()
-    again = 'SYNTHETIC Mollisols, {} splits: R2 of PLSR, global and local; gain {:.3f} +- {:.3f} (se)'
-    return [*(_row(f'local PLSR: {o}', g.global_r2, g.local_r2, what.format(g.gain, g.sd, g.cnn_global))
-              for o,g in local_gains().iterrows()),
-            _row('local PLSR, re-run', *means, again.format(len(d), *mean_se(d.gain)))]
+    rows = [fault_row(f'local PLSR: {order}', r.global_r2, r.local_r2, what.format(r.gain, r.sd, r.cnn_global))
+            for order,r in local_gains().iterrows()]
+    means = again[['global_r2', 'local_r2']].mean()
+    gain, se = mean_se(again.gain)
+    told = (f'SYNTHETIC Mollisols, {len(again)} splits: R2 of PLSR, global and local; '
+            f'gain {gain:.3f} +- {se:.3f} (se)')
+    return [*rows, fault_row('local PLSR, re-run', *means, told)]
 
-# %% ../../nbs/paper/08_faults.ipynb #9901fc10
-def _on_predictions(predictions)->list:
+def prediction_rows(predictions:pd.DataFrame)->list: # of `fault_row`; from `real_predictions`
     "Faults shown on real predictions"
-    m,l,b,s = (f(predictions).mean() for f in (mape_artefact, lccc_table, bias_table, log_bias))
+    percent = mape_artefact(predictions).mean()
+    concordance = lccc_table(predictions).mean()
+    biases = bias_table(predictions).mean()
+    means = log_bias(predictions).mean()
     on = f'PLSR on the real sample, {predictions.seed.nunique()} splits:'
-    return [_row('MAPE formula', m.broadcast, m.right,
-                 f'{on} % as the published code computes it (n x n pairs), and by the right formula'),
-            _row('LCCC equation 2', l.printed, l.right,
-                 f'{on} as printed, without the square, and by Lin; the published code has the square'),
-            _row('bias', b.on_log10, b.in_cmol, f'{on} on log10, as the published code computes it, and in '
-                 f'cmol/kg; the signs agree in {b.same_sign:.0%}'),
-            _row('mean from logarithms', s.predicted, s.observed,
-                 f'{on} mean Kex predicted and observed, cmol/kg; with the smearing factor {s.smeared:.3f}')]
+    scales = 'on log10, as the published code computes it, and in cmol/kg'
+    kex = 'mean Kex predicted and observed, cmol/kg'
+    return [fault_row('MAPE formula', percent.broadcast, percent.right,
+                      f'{on} % as the published code computes it (n x n pairs), and by the right formula'),
+            fault_row('LCCC equation 2', concordance.printed, concordance.right,
+                      f'{on} as printed, without the square, and by Lin; the published code has the square'),
+            fault_row('bias', biases.on_log10, biases.in_cmol,
+                      f'{on} {scales}; the signs agree in {biases.same_sign:.0%}'),
+            fault_row('mean from logarithms', means.predicted, means.observed,
+                      f'{on} {kex}; with the smearing factor {means.smeared:.3f}')]
 
-# %% ../../nbs/paper/08_faults.ipynb #ca98fdc9
-def _simulated(seeds)->list:
+def simulated_rows(seeds)->list: # of `fault_row`; a draw a seed
     "Faults shown by drawing numbers"
-    twelve = batch_counts().drop('Oxisols')
     what = ('published, and SIMULATED at the published R2 and spread: right formula {right:.0f}%, '
             'broadcast {broadcast_low:.0f} to {broadcast_high:.0f}%')
-    return [*(_row(f'MAPE of {m}', r.published, r.right, what.format(**r))
-              for m,r in mape_table(seeds).iterrows()),
-            _row('N of the orders, drawn', printed_n().sum(), twelve.counted.sum(),
-                 'sum of the 12 printed N, and SIMULATED: mean over test sets counted in batches of 32')]
+    rows = [fault_row(f'MAPE of {model}', r.published, r.right, what.format(**r))
+            for model,r in mape_table(seeds).iterrows()]
+    twelve = batch_counts().drop('Oxisols')
+    told = 'sum of the 12 printed N, and SIMULATED: mean over test sets counted in batches of 32'
+    return [*rows, fault_row('N of the orders, drawn', printed_n().sum(), twelve.counted.sum(), told)]
 
-# %% ../../nbs/paper/08_faults.ipynb #7a91dd64
-def _grid(seeds)->list:
+def grid_rows(chosen:pd.DataFrame, sharp:pd.DataFrame)->list: # of `fault_row`; two of `floored_grid`
     "The floored grid, for PLSR as it chooses and for a sharper one"
     what = ('PLSR on the real sample, {} splits: R2 with test spectra read on the integers, and rightly; '
             'loss {:.3f} +- {:.3f} (se)')
     rows = []
-    for name,c in (('components chosen', None), ('25 components', 25)):
-        g = loss_table(floored_grid(seeds, c)).loc['right -> floored']
-        rows.append(_row(f'floored grid, {name}', g.r2, g.r2+g.loss, what.format(len(seeds), g.loss, g.se)))
+    for name,scores in (('components chosen', chosen), ('25 components', sharp)):
+        cost = loss_table(scores).loc['right -> floored']
+        rows.append(fault_row(f'floored grid, {name}', cost.r2, cost.r2+cost.loss,
+                              what.format(len(scores), cost.loss, cost.se)))
     return rows
 
-# %% ../../nbs/paper/08_faults.ipynb #8b459a2b
-def _leaks(seeds)->list:
+def leak_rows(leaks:pd.DataFrame)->list: # of `fault_row`; from `leakage`
     "Horizons on both sides of the split"
     what = ('SYNTHETIC, {} draws, same test samples: R2 with and without their neighbours in training; '
             'gain {:.3f} +- {:.3f} (se); share of the batch effect leaked {:.2f} +- {:.2f}')
-    return [_row(f'horizons on both sides, {m.upper()}', r.with_r2, r.without_r2,
-                 what.format(len(seeds), r.gain, r.gain_se, r.leaked, r.leaked_se))
-            for m,r in leak_summary(leakage(seeds)).iterrows()]
+    rows = leak_summary(leaks).iterrows()
+    return [fault_row(f'horizons on both sides, {model.upper()}', r.with_r2, r.without_r2,
+                      what.format(leaks.seed.nunique(), r.gain, r.gain_se, r.leaked, r.leaked_se))
+            for model,r in rows]
 
 # %% ../../nbs/paper/08_faults.ipynb #abd31602
 def faults(seeds=range(10) # splits and draws, at least 2; the slowest part takes six of them
           )->pd.DataFrame: # columns: fault, published, ours, what; half a minute on one core
     "Every fault in a row or a few, with the numbers that show it"
     seeds = list(seeds)
-    return pd.DataFrame([*_simulated(seeds[:5]), *_on_predictions(real_predictions(seeds)), *_arithmetic(),
-                         *_grid(seeds), *_local(seeds), *_leaks(seeds[:6])])
+    grids = floored_grid(seeds), floored_grid(seeds, 25)
+    return pd.DataFrame([*simulated_rows(seeds[:5]), *prediction_rows(real_predictions(seeds)),
+                         *arithmetic_rows(), *grid_rows(*grids), *local_rows(local_synthetic(seeds=seeds)),
+                         *leak_rows(leakage(seeds[:6]))])
