@@ -71,11 +71,11 @@ def test_a_network_band_planted_in_the_spectra_holds_and_one_in_the_picture_does
     a = v.picture(nets[0], test, train, quiet=True)
     assert a.replacing
     near = lambda t, x: t[(t.low<x)&(t.high>x)]
-    true = near(v.verdicts(nets, test, train, a, pd.DataFrame(dict(wavenumber=g, strength=peak)), n_test=20, most=6, permutations=2, quiet=True), 2150)
-    assert (true.verdict=='holds').any(), true.T
+    t = v.verdicts(nets, test, train, a, pd.DataFrame(dict(wavenumber=g, strength=peak)), n_test=20, most=6, permutations=2, quiet=True)
+    assert ((t.drivers=='holds')&(t.verdict=='holds')&(t.low<2200)&(t.high>2100)).any(), t.T    # the peak is cut where its flanks begin: one part at least
     i, j = np.searchsorted(g, [3795, 3845])
     a.values[:, i:j] += .1*np.linspace(-1, 1, len(a))[np.argsort(np.argsort(a.predicted)), None]
-    false = near(v.verdicts(nets, test, train, a, n_test=20, most=4, random=2, quiet=True), 3820)
+    false = near(v.verdicts(nets, test, train, a, n_test=10, most=4, random=2, quiet=True), 3820)
     assert len(false) and (false.verdict=='does not hold').all() and (false.deletion=='does not hold').all()
 
 def test_a_picture_by_replacing_lies_where_the_function_looks():

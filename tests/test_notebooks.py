@@ -10,7 +10,8 @@ import compare_outputs
 NOTEBOOKS = [p.relative_to(ROOT/'nbs').with_suffix('').as_posix() for p in (ROOT/'nbs').rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts]
 # processes that have heavy packages in them already, and nothing of ours or of fastai's, which changes how tables print
 KIND = 'forkserver' if sys.platform=='linux' else 'spawn'
-PACKAGES = ['captum.attr', 'matplotlib.pyplot', 'nbdev.test', 'pandas', 'pyarrow.parquet', 'scipy.stats', 'sklearn.cross_decomposition', 'torch._dynamo']
+PACKAGES = ['captum.attr', 'matplotlib.pyplot', 'nbdev.test', 'pandas', 'pyarrow.parquet', 'pywt', 'scipy.signal', 'scipy.stats', 'sklearn.cross_decomposition',
+            'sklearn.gaussian_process', 'sklearn.model_selection', 'torch._dynamo']
 
 @pytest.fixture(scope='session')
 def processes():
