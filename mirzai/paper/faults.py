@@ -8,8 +8,7 @@ __all__ = ['MISMATCHES', 'BATCH_SD', 'OWN', 'LEAK_MODELS', 'NOTEBOOK_N', 'printe
            'lccc_printed', 'lccc_table', 'bias_table', 'cnn_spread', 'misread', 'floored_grid', 'loss_table',
            'local_gains', 'local_synthetic', 'horizons', 'neighbour_split', 'leakage', 'leak_summary', 'leak_limit',
            'batch_count', 'printed_n', 'true_n', 'batch_counts', 'order_zero', 'mape_owner', 'log_bias', 'rpd_check',
-           'iqr_over_sd', 'fault_row', 'arithmetic_rows', 'local_rows', 'prediction_rows', 'simulated_rows',
-           'grid_rows', 'leak_rows', 'faults']
+           'iqr_over_sd']
 
 # %% ../../nbs/paper/08_faults.ipynb #4bde987f
 import warnings, numpy as np, pandas as pd
@@ -24,7 +23,7 @@ from ..transforms import to_grid
 from ..core import moved
 
 # %% ../../nbs/paper/08_faults.ipynb #mv190514
-__getattr__ = moved(__name__, dict(BATCH='mirzai.paper.faults:BATCH_SD'))
+__getattr__ = moved(__name__, dict(BATCH='mirzai.paper.faults:BATCH_SD', faults='mirzai.paper.fault_table'))
 
 # %% ../../nbs/paper/08_faults.ipynb #ea95319b
 def printed(where:str, # 'Table 3', 'section 3.2.1', ...
@@ -359,94 +358,3 @@ def iqr_over_sd(y # (n,) log10 Kex
                )->float:
     "Interquartile range over standard deviation; 1.349 for a normal distribution"
     return float(np.subtract(*np.percentile(y, [75, 25]))/np.std(y, ddof=1))
-
-# %% ../../nbs/paper/08_faults.ipynb #93b31082
-def fault_row(fault:str, published:float, ours:float, what:str)->dict: # as the columns of `faults`
-    return dict(fault=fault, published=float(published), ours=float(ours), what=what)
-
-def arithmetic_rows()->list: # of `fault_row`
-    "Faults that the published numbers show by themselves"
-    ratio = error_ratios()
-    check = rpd_check().loc['PLSR']
-    twelve = true_n().drop('Oxisols').sum()
-    return [fault_row('PLSR worse by', *ratio[['mape', 'mae']],
-                      'published: ratio of the MAPE, and of the MAE'),
-            fault_row('CNN R2 spread', *cnn_spread().sd,
-                      'published sd over 20 splits: printed, and in the notebook'),
-            fault_row('N of the test set', batch_count(4014), 4014,
-                      'in whole batches of 32, and a tenth of 40,132'),
-            fault_row('N of the orders', printed_n().sum(), twelve, 'sum of 12 N, and half a batch off each'),
-            fault_row('order 0', *order_zero().iloc[0], 'Alfisols of 52 samples by `if order:`, and rightly'),
-            fault_row('MAPE of Vertisols', 47.3, 26.9, f'both in the text; 47.3 is {mape_owner()[47.3]}'),
-            fault_row('RPD of PLSR', check.rpd, check.from_r2, 'no fault: printed, and from the printed R2')]
-
-# %% ../../nbs/paper/08_faults.ipynb #97b41907
-def local_rows(again:pd.DataFrame)->list: # of `fault_row`; from `local_synthetic`
-    "Local models, from the notebooks and re-run"
-    what = ('published R2 of PLSR, global and local: gain {:.3f}, sd of both together {:.3f}; '
-            'global CNN {:.3f}')
-    rows = [fault_row(f'local PLSR: {order}', r.global_r2, r.local_r2, what.format(r.gain, r.sd, r.cnn_global))
-            for order,r in local_gains().iterrows()]
-    means = again[['global_r2', 'local_r2']].mean()
-    gain, se = mean_se(again.gain)
-    told = (f'SYNTHETIC Mollisols, {len(again)} splits: R2 of PLSR, global and local; '
-            f'gain {gain:.3f} +- {se:.3f} (se)')
-    return [*rows, fault_row('local PLSR, re-run', *means, told)]
-
-def prediction_rows(predictions:pd.DataFrame)->list: # of `fault_row`; from `real_predictions`
-    "Faults shown on real predictions"
-    percent = mape_artefact(predictions).mean()
-    concordance = lccc_table(predictions).mean()
-    biases = bias_table(predictions).mean()
-    means = log_bias(predictions).mean()
-    on = f'PLSR on the real sample, {predictions.seed.nunique()} splits:'
-    scales = 'on log10, as the published code computes it, and in cmol/kg'
-    kex = 'mean Kex predicted and observed, cmol/kg'
-    return [fault_row('MAPE formula', percent.broadcast, percent.right,
-                      f'{on} % as the published code computes it (n x n pairs), and by the right formula'),
-            fault_row('LCCC equation 2', concordance.printed, concordance.right,
-                      f'{on} as printed, without the square, and by Lin; the published code has the square'),
-            fault_row('bias', biases.on_log10, biases.in_cmol,
-                      f'{on} {scales}; the signs agree in {biases.same_sign:.0%}'),
-            fault_row('mean from logarithms', means.predicted, means.observed,
-                      f'{on} {kex}; with the smearing factor {means.smeared:.3f}')]
-
-def simulated_rows(seeds)->list: # of `fault_row`; a draw a seed
-    "Faults shown by drawing numbers"
-    what = ('published, and SIMULATED at the published R2 and spread: right formula {right:.0f}%, '
-            'broadcast {broadcast_low:.0f} to {broadcast_high:.0f}%')
-    rows = [fault_row(f'MAPE of {model}', r.published, r.right, what.format(**r))
-            for model,r in mape_table(seeds).iterrows()]
-    twelve = batch_counts().drop('Oxisols')
-    told = 'sum of the 12 printed N, and SIMULATED: mean over test sets counted in batches of 32'
-    return [*rows, fault_row('N of the orders, drawn', printed_n().sum(), twelve.counted.sum(), told)]
-
-def grid_rows(chosen:pd.DataFrame, sharp:pd.DataFrame)->list: # of `fault_row`; two of `floored_grid`
-    "The floored grid, for PLSR as it chooses and for a sharper one"
-    what = ('PLSR on the real sample, {} splits: R2 with test spectra read on the integers, and rightly; '
-            'loss {:.3f} +- {:.3f} (se)')
-    rows = []
-    for name,scores in (('components chosen', chosen), ('25 components', sharp)):
-        cost = loss_table(scores).loc['right -> floored']
-        rows.append(fault_row(f'floored grid, {name}', cost.r2, cost.r2+cost.loss,
-                              what.format(len(scores), cost.loss, cost.se)))
-    return rows
-
-def leak_rows(leaks:pd.DataFrame)->list: # of `fault_row`; from `leakage`
-    "Horizons on both sides of the split"
-    what = ('SYNTHETIC, {} draws, same test samples: R2 with and without their neighbours in training; '
-            'gain {:.3f} +- {:.3f} (se); share of the batch effect leaked {:.2f} +- {:.2f}')
-    rows = leak_summary(leaks).iterrows()
-    return [fault_row(f'horizons on both sides, {model.upper()}', r.with_r2, r.without_r2,
-                      what.format(leaks.seed.nunique(), r.gain, r.gain_se, r.leaked, r.leaked_se))
-            for model,r in rows]
-
-# %% ../../nbs/paper/08_faults.ipynb #abd31602
-def faults(seeds=range(10) # splits and draws, at least 2; the slowest part takes six of them
-          )->pd.DataFrame: # columns: fault, published, ours, what; half a minute on one core
-    "Every fault in a row or a few, with the numbers that show it"
-    seeds = list(seeds)
-    grids = floored_grid(seeds), floored_grid(seeds, 25)
-    return pd.DataFrame([*simulated_rows(seeds[:5]), *prediction_rows(real_predictions(seeds)),
-                         *arithmetic_rows(), *grid_rows(*grids), *local_rows(local_synthetic(seeds=seeds)),
-                         *leak_rows(leakage(seeds[:6]))])

@@ -103,7 +103,7 @@ def library_runs(scale:dict, # an entry of `SCALES`
                 )->dict: # name: arguments of `evaluate`
     "The runs of the large library; what it has no profiles, sources or orders for is left out"
     runs = {}
-    several = dict(seeds=range(scale['splits']))
+    several: dict = dict(seeds=range(scale['splits']))
     sizes = [size for size in scale['sizes'] if size and size<=.7*len(lib)]
     if sizes: runs['curve'] = dict(sizes=sizes)|several
     scopes = ['all']+['grouped:profile']*('profile' in lib.properties)
