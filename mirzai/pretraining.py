@@ -207,11 +207,12 @@ NOT_TRAINED_ON = ('A real spectrum; a real soil; a laboratory value of any kind;
 
 def backbone_card(made:tuple, # from `pretrain`
                   seed:int, # it was made from
-                  seconds:float # it took
+                  seconds:float, # it took
+                  blocks:int=2 # of soils that it is asked about, as in `pretrain_scores`
                  )->dict: # plain values
     "What the backbone is, what it was trained on, and how well it answers"
-    _,_,mean,sd,losses = made
-    r2 = pretrain_scores(*made[:4])
+    net,layer,mean,sd,losses = made
+    r2 = pretrain_scores(net, layer, mean, sd, blocks=blocks)
     return dict(name='mirzai backbone', seed=seed, soils=len(losses)*SOILS_A_BATCH, seconds=round(seconds),
                 threads=1, torch=torch.__version__, machine=platform.machine(),
                 command=f'mirzai pretrain --seed {seed}', saw=TRAINED_ON, did_not_see=NOT_TRAINED_ON,
@@ -222,7 +223,8 @@ def backbone_card(made:tuple, # from `pretrain`
 def save_backbone(folder, # made if need be
                   made:tuple, # from `pretrain`
                   seed:int, # it was made from
-                  seconds:float # it took
+                  seconds:float, # it took
+                  blocks:int=2 # as in `backbone_card`
                  )->dict: # the card
     "Write weights and card"
     net,layer = made[:2]
@@ -231,6 +233,6 @@ def save_backbone(folder, # made if need be
     weights = {f'net.{k}': v for k,v in net.state_dict().items()}
     path = folder/'backbone.safetensors'
     save_file(weights|dict(mean=layer.mean, sd=layer.sd), path)
-    card = backbone_card(made, seed, seconds)|dict(sha256=file_hash(path))
+    card = backbone_card(made, seed, seconds, blocks)|dict(sha256=file_hash(path))
     (folder/'backbone.json').write_text(json.dumps(card, indent=1)+'\n', encoding='utf-8')
     return card
