@@ -79,7 +79,7 @@ def test_explain_fewer(mirzai, made, tables, tmp_path):
 def test_pretrain(mirzai, tmp_path, monkeypatch):
     from mirzai import backbone, pretraining
     once = backbone.pretrain(64, 0, quiet=True); monkeypatch.setattr(backbone, 'pretrain', lambda *a, **k: once)      # the rest is the command's
-    answers = pretraining.pretrain_scores(*once[:4]); monkeypatch.setattr(pretraining, 'pretrain_scores', lambda *_: answers)
+    answers = pretraining.pretrain_scores(*once[:4]); monkeypatch.setattr(pretraining, 'pretrain_scores', lambda *_, **__: answers)
     b = tmp_path/'b'; ask = lambda n,*more: ('pretrain', '--soils', n, '--out', b, *more)
     runs(mirzai, *ask(64)); runs(mirzai, *ask(64), said=f'{b}: replaced'); refused(mirzai, [b], *ask(512), names=(b, '--force')); refused(mirzai, [b], *ask(64, '--seed', 1), names=(b, '--force'))
     runs(mirzai, *ask(64, '--seed', 1, '--force'), said='thrown away'); foreign(mirzai, b, ask(64, '--seed', 1))
